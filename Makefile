@@ -1,0 +1,73 @@
+# Needs git, make and Python 3.11 or newer with venv; everything else goes into .venv.
+#   make run      the demo on http://127.0.0.1:8000/ (PORT=9000 moves it)
+#   make test     the whole suite, on SQLite and on PostgreSQL
+#   make help     the rest
+
+# One recipe at a time: targets share .venv, and the last line of `make test` is pytest's.
+.NOTPARALLEL:
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
+
+# Passed to pytest, for example: make test PYTEST="-k chain -x"
+PYTEST ?= -n auto --maxprocesses 4
+
+export PORT
+export PIP_NO_INPUT = 1
+
+.PHONY: help run setup migrate test check bench fmt lock
+
+help:
+	@echo "run setup test check fmt bench lock; see README.md"
+
+run: $(VENV)/runtime
+	@$(PY) manage.py migrate --verbosity 0
+	@exec $(PY) manage.py demo
+
+setup: $(VENV)/development
+
+test: $(VENV)/development
+	@echo "--- the suite on SQLite"
+	@env -u DATABASE_URL $(PY) -m pytest $(PYTEST)
+	@echo "--- the suite on PostgreSQL"
+	@env -u DATABASE_URL $(PY) -m tests.on_postgresql $(PYTEST)
+
+check: $(VENV)/development
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m tests.house.rooms
+	$(PY) manage.py makemigrations --check --dry-run
+	@echo "$(PY) manage.py check --deploy --fail-level WARNING   (as deployed)"
+	@AGENTMESH_PUBLIC_URL=https://agentmesh.example AGENTMESH_HOST=0.0.0.0 \
+	  AGENTMESH_TRUSTED_PROXIES=10.0.0.0/8 \
+	  AGENTMESH_SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	  $(PY) manage.py check --deploy --fail-level WARNING
+
+fmt: $(VENV)/development
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/development
+	@$(PY) -m tests.bench
+
+# After a change to a *.in file: pins, with hashes, for every platform and Python we support.
+lock: $(VENV)/development
+	for file in requirements requirements-dev; do \
+	  $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-annotate --no-header $$file.in -o $$file.txt; \
+	done
+
+# The environment is made anew when the pinned requirements change, and only then.
+$(VENV)/runtime: requirements.txt
+	@python=$$($(SHELL) .ci/find-python) && "$$python" -m venv --clear $(VENV)
+	@echo "Installing what AgentMesh runs on into $(VENV) ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/development: requirements-dev.txt $(VENV)/runtime
+	@echo "Installing what its tests and checks need ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
