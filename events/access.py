@@ -1,0 +1,155 @@
+"""Who asks, and what they may: principals from tokens and people, and the rights of each role."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.core.cache import cache
+from django.db.models import Q
+from django.utils import timezone
+
+from events.log.proposal import Context
+from events.models import Membership, Role, Tenant, Token
+from events.tenant_facts import AccessDenied, TenantViewedBySuperuser
+from events.tenants import digest, record
+
+logger = logging.getLogger(__name__)
+
+LAST_USE_EVERY = timedelta(minutes=1)  # a token's last use is known to the minute
+DENIALS_EVERY_SECONDS = 60
+VIEWS_EVERY_SECONDS = 3600
+
+
+class Right(StrEnum):
+    """What a door asks for."""
+
+    READ = "read"  # agents, tasks and events of the tenant
+    OVERSEE = "oversee"  # who has access: members and tokens, of which no secret is kept
+    OPERATE = "operate"  # change agents and tasks
+    WORK = "work"  # what an agent does itself: create, activate, heartbeat, complete, fail
+    AUDIT = "audit"  # export and verify; see where a command came from
+    ADMINISTER = "administer"  # members, tokens, settings
+
+
+RIGHTS: dict[str, frozenset[Right]] = {
+    Role.ADMIN: frozenset(Right),
+    Role.OPERATOR: frozenset({Right.READ, Right.OVERSEE, Right.OPERATE, Right.WORK}),
+    Role.AUDITOR: frozenset({Right.READ, Right.OVERSEE, Right.AUDIT}),
+    Role.AGENT: frozenset({Right.READ, Right.WORK}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody in one tenant. agent_id: the only agent this principal sees, for the role agent."""
+
+    actor: str
+    tenant: str
+    role: str
+    agent_id: str | None = None
+    token: Token | None = None
+
+    def may(self, right: Right) -> bool:
+        return right in RIGHTS[self.role]
+
+    def sees_agent(self, agent_id: str) -> bool:
+        """Whether an agent of this id can exist for this principal at all."""
+        return self.agent_id is None or self.agent_id == agent_id
+
+
+def token_for(secret: str) -> Token | None:
+    """The token with this secret if it opens anything now, its use noted; else None."""
+    now = timezone.now()
+    token = (
+        Token.objects.across_tenants()
+        .filter(Q(expires_at=None) | Q(expires_at__gt=now), digest=digest(secret), revoked_at=None)
+        .first()
+    )
+    if token is not None and _stale(token.last_used_at, now):
+        Token.objects.filter(tenant=token.tenant_id, pk=token.pk).update(last_used_at=now)
+    return token
+
+
+def _stale(last_used_at: datetime | None, now: datetime) -> bool:
+    return last_used_at is None or now - last_used_at >= LAST_USE_EVERY
+
+
+def principal_of_token(token: Token, tenant: str) -> Principal | None:
+    """Who the token is in this tenant; None in every other, as if the tenant did not exist."""
+    if token.tenant_id != tenant:
+        return None
+    return Principal(actor_of_token(token), tenant, token.role, token.agent_id, token)
+
+
+def actor_of_token(token: Token) -> str:
+    """How the log names whoever uses the token: an agent's is the agent itself."""
+    return f"agent:{token.agent_id}" if token.agent_id else f"token:{token.name}"
+
+
+def principal_of_user(user: AbstractBaseUser | AnonymousUser, tenant: str) -> Principal | None:
+    """Who the person is in this tenant; None when it does not exist for them.
+
+    A superuser is an admin of every tenant.
+    """
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    actor = f"user:{user.username}"
+    if user.is_superuser:
+        known = Tenant.objects.filter(slug=tenant).exists()
+        return Principal(actor, tenant, Role.ADMIN) if known else None
+    membership = Membership.objects.filter(tenant=tenant, user=user, suspended=False).first()
+    return Principal(actor, tenant, membership.role) if membership else None
+
+
+def tenants_of_user(user: AbstractBaseUser | AnonymousUser) -> dict[str, str]:
+    """slug → role of every tenant the person may enter, in the slugs' order."""
+    if not isinstance(user, User) or not user.is_active:
+        return {}
+    if user.is_superuser:
+        return dict.fromkeys(Tenant.objects.values_list("slug", flat=True), Role.ADMIN.value)
+    memberships = Membership.objects.across_tenants().filter(user=user, suspended=False)
+    return dict(memberships.order_by("tenant").values_list("tenant_id", "role"))
+
+
+def may_enter_somewhere(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether there is a tenant for this person at all; a superuser comes in before the first."""
+    if not isinstance(user, User) or not user.is_active:
+        return False
+    memberships = Membership.objects.across_tenants().filter(user=user, suspended=False)
+    return user.is_superuser or memberships.exists()
+
+
+def record_superuser_view(user: AbstractBaseUser | AnonymousUser, tenant: str, by: Context) -> None:
+    """Note in the tenant's log that a superuser who is no member looks in: one an hour a person.
+
+    Raises what recording raises: nobody looks in unseen.
+    """
+    if not isinstance(user, User) or not user.is_superuser:
+        return
+    key = digest(f"viewed:{tenant}:{by.actor}").hex()
+    if not cache.add(key, value=True, timeout=VIEWS_EVERY_SECONDS):
+        return
+    try:
+        if not Membership.objects.filter(tenant=tenant, user=user, suspended=False).exists():
+            record(tenant, TenantViewedBySuperuser(username=user.username), by=by)
+    except Exception:
+        cache.delete(key)  # the next look is to be recorded, since this one is none
+        raise
+
+
+def record_denial(principal: Principal, method: str, route: str, by: Context) -> None:
+    """Put a refused attempt into the log, once a minute at most per principal and route.
+
+    It is refused whether or not it could be recorded.
+    """
+    key = f"denied:{principal.tenant}:{principal.actor}:{method}:{route}"
+    try:
+        if cache.add(digest(key).hex(), True, timeout=DENIALS_EVERY_SECONDS):
+            fact = AccessDenied(
+                principal=principal.actor, method=method, route=route, role=principal.role
+            )
+            record(principal.tenant, fact, by=by)
+    except Exception:
+        logger.exception("A refusal in %s could not be recorded", principal.tenant)

@@ -1,0 +1,207 @@
+"""What every route under /api/ has in common: who asks, what exists for them, what they may.
+
+A refusal is the first that applies of 401, tenant 404, object 404, 405, role 403, then what is
+wrong with the request itself (406, 413, 415, 400), then 412 and 409. Whether the object exists is
+asked only when something else would be refused, so that a good request pays for no second look.
+"""
+
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from events import access
+from events.access import Principal, Right
+from events.api import strict_json
+from events.api.authentication import principal_of, require_somebody
+from events.api.fields import Nothing, Order, checked
+from events.api.problem import (
+    Problem,
+    forbidden,
+    invalid_header,
+    invalid_parameter,
+    not_found,
+)
+from events.api.query import Query
+from events.api.refusals import REFUSALS, Refusals
+from events.log import read
+from events.log.proposal import Context
+from events.origin import CAUSATION, CORRELATION, context_of, correlation_id_of, is_trace_id
+from events.tenants import is_slug
+
+SEQ = "AgentMesh-Seq"
+JSON = "application/json"
+
+
+class Door(APIView):
+    """A route for whoever is signed in. `known` and `repeatable` are its query's parameters."""
+
+    known: ClassVar[Mapping[str, Collection[str]]] = {}  # method → parameters
+    repeatable: ClassVar[Collection[str]] = ()
+    format_kwarg = None  # the form is asked for with Accept alone
+    is_admitted = False
+    orders: ClassVar[Mapping[str, type[Order]]] = {}  # method → what its body is
+    refusals: ClassVar[Refusals] = REFUSALS
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        self.http_request = request
+        self.verb = "GET" if request.method == "HEAD" else request.method or ""
+        self.correlation_id = correlation_id_of(request)
+        self._hold_body(request)
+        return super().initialize_request(request, *args, **kwargs)
+
+    def _hold_body(self, request: HttpRequest) -> None:
+        """Read the body once, up to the limit, whether it came with its length or in chunks."""
+        self.broken_body: Problem | None = None
+        try:
+            raw = strict_json.read_body(request)
+            if raw is None:
+                self.broken_body = strict_json.too_large()
+        except Problem as broken:
+            self.broken_body, raw = broken, b""
+        self.raw_body = raw or b""
+        request._body = self.raw_body  # noqa: SLF001 -- as Django keeps it
+        request.META["CONTENT_LENGTH"] = str(len(self.raw_body))
+
+    def initial(self, request: Request, *_: Any, **__: Any) -> None:
+        require_somebody(request)
+        self.admit(request)
+        self.is_admitted = True
+        if request.method not in self.allowed_methods:
+            raise self._method_not_allowed()
+        if request.method == "OPTIONS":
+            return
+        self.authorize(request)
+        self.perform_content_negotiation(request)
+        if self.broken_body is not None:
+            raise self.broken_body
+        self._check_trace_headers(request)
+        self.query = Query(self.http_request, self.known.get(self.verb, ()), self.repeatable)
+
+    def admit(self, request: Request) -> None:
+        """Raise not_found() when the path names a tenant or a thing that is not there for them."""
+
+    def authorize(self, request: Request) -> None:
+        """Raise forbidden() when they may not."""
+
+    def _method_not_allowed(self) -> Problem:
+        allowed = ", ".join(self.allowed_methods)
+        return Problem(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            f"This path takes {allowed}.",
+            headers={"Allow": allowed},
+        )
+
+    def _check_trace_headers(self, request: Request) -> None:
+        for header in (CORRELATION, CAUSATION):
+            value = request.headers.get(header)
+            if value is not None and not is_trace_id(value):
+                raise invalid_header(header, "must be 1 to 255 printable ASCII characters.")
+
+    def options(self, *_: Any, **__: Any) -> Any:
+        return HttpResponse(
+            status=HTTPStatus.NO_CONTENT, headers={"Allow": ", ".join(self.allowed_methods)}
+        )
+
+    def order(self, request: Request) -> dict[str, Any]:
+        """The body's fields, checked. An absent body is {}."""
+        return checked(self.orders.get(self.verb, Nothing), request.data)
+
+    def handle_exception(self, exc: Exception) -> HttpResponseBase:  # type: ignore[override]
+        problem = self.problem_for(exc)
+        if problem is None:
+            raise exc
+        if self.is_admitted and problem.status in _AFTER_THE_OBJECT and not self.object_exists():
+            problem = not_found()
+        return problem.response()
+
+    def object_exists(self) -> bool:
+        """Whether what the path names is there for them; asked before another refusal is given."""
+        return True
+
+    def problem_for(self, error: Exception) -> Problem | None:
+        """The refusal that an exception stands for; None for a fault of ours."""
+        for kind, make in self.refusals:
+            if isinstance(error, kind):
+                return make(error)
+        return None
+
+    def finalize_response(  # type: ignore[override]
+        self, _: Request, response: HttpResponseBase, *__: Any, **___: Any
+    ) -> HttpResponseBase:
+        response.headers.setdefault(CORRELATION, self.correlation_id)
+        response.headers["Vary"] = "Accept, Authorization, Cookie"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def get_parsers(self) -> list[BaseParser]:
+        return [strict_json.StrictJSONParser()]
+
+
+_AFTER_THE_OBJECT = frozenset(
+    {
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+
+
+class TenantDoor(Door):
+    """A route of one tenant. `rights` says what each method asks for."""
+
+    rights: ClassVar[Mapping[str, Right]] = {"GET": Right.READ}
+    principal: Principal
+    tenant: str
+
+    def admit(self, request: Request) -> None:
+        self.tenant = self.kwargs["tenant"]
+        principal = principal_of(request, self.tenant) if is_slug(self.tenant) else None
+        if principal is None:
+            raise not_found()
+        self.principal = principal
+        access.record_superuser_view(request.user, self.tenant, self.context())
+
+    def authorize(self, request: Request) -> None:
+        right = self.rights[self.verb]
+        if not self.principal.may(right):
+            raise self.denied(request, f"The role {self.principal.role} may not do this.")
+
+    def denied(self, request: Request, detail: str) -> Problem:
+        """A refusal for want of a right, which the tenant's log keeps."""
+        if self.object_exists():
+            match = self.http_request.resolver_match
+            route = f"/{match.route}" if match else request.path
+            access.record_denial(self.principal, request.method or "", route, self.context())
+        return forbidden(detail)
+
+    def context(self, reason: str | None = None) -> Context:
+        return context_of(self.http_request, self.principal.actor, reason, self.correlation_id)
+
+    def head_seq(self) -> int:
+        """The seq that everything read from now on reflects. Raises Problem (400) for a min_seq
+        beyond it."""
+        found = read.head(self.tenant)
+        if found is None:
+            raise not_found()
+        wanted = self.query.whole("min_seq")
+        # Rows are written with their events, so there is nothing to wait for.
+        if wanted is not None and wanted > found.seq:
+            raise invalid_parameter("min_seq", f"is beyond the head of the log, {found.seq}.")
+        return found.seq
+
+
+def json_response(
+    body: bytes, *, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    return HttpResponse(body, status=status, content_type=JSON, headers=dict(headers or {}))

@@ -1,0 +1,91 @@
+"""Idempotency-Key: the same request again gets its first answer, and nothing happens twice.
+
+Nothing is reserved beforehand. The key's row is written by the statement that appends the events,
+so of two requests under one key that run at the same time one is refused by the unique key, or by
+whatever noticed the other first, and then gives the other's answer. What a request wrote and what
+it was told share one fate: a crash leaves neither.
+"""
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+
+import msgspec
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from events.api.door import SEQ, TenantDoor, json_response
+from events.api.problem import Problem, invalid_header
+from events.idempotency import Answer, AnsweredBefore, KeyReused, Once
+
+KEY = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class WritingDoor(TenantDoor):
+    """A route whose POST and PATCH take an Idempotency-Key."""
+
+    def once(self, request: Request) -> Once | None:
+        """The request as its key names it; None without a key. Raises Problem (400)."""
+        key = request.headers.get(KEY)
+        if key is None:
+            return None
+        if not _KEY.fullmatch(key):
+            raise invalid_header(KEY, "must be 1 to 255 printable ASCII characters.")
+        return Once.of(
+            tenant=self.tenant,
+            # Two tokens may have one name, and so one actor.
+            principal=str(token.pk) if (token := self.principal.token) else self.principal.actor,
+            method=request.method or "",
+            path=request.path,
+            key=key,
+            body=self.raw_body,
+        )
+
+    def answer_once(self, once: Once | None, execute: Callable[[], HttpResponse]) -> HttpResponse:
+        """The response of `execute`, which keeps its answer under `once`; or the one before."""
+        if once is None:
+            return execute()
+        replay = self._replay(once)
+        if replay is not None:
+            return replay
+        try:
+            return execute()
+        except Exception as refusal:
+            # Perhaps what refused this one is that the very same request was first.
+            replay = self._replay(once)
+            if replay is not None:
+                return replay
+            if isinstance(refusal, AnsweredBefore):
+                raise Problem(
+                    HTTPStatus.CONFLICT, "in_progress", "The same request is running. Try again."
+                ) from refusal
+            raise
+
+    def _replay(self, once: Once) -> HttpResponse | None:
+        try:
+            answer = once.earlier_answer()
+        except KeyReused as reused:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "key_reused",
+                str(reused),
+                errors=({"header": KEY, "detail": "was used with another body."},),
+            ) from reused
+        if answer is None:
+            return None
+        response = response_of(answer)
+        response.headers[REPLAYED] = "true"
+        return response
+
+
+def response_of(answer: Answer) -> HttpResponse:
+    headers = {}
+    if answer.location is not None:
+        headers["Location"] = answer.location
+    if answer.version is not None:
+        headers["ETag"] = f'"{answer.version}"'
+    if answer.seq is not None:
+        headers[SEQ] = str(answer.seq)
+    return json_response(msgspec.json.encode(answer.body), status=answer.status, headers=headers)

@@ -1,0 +1,18 @@
+"""The routes that the events room serves, for the one page of all URLs."""
+
+from django.urls import URLPattern, path
+
+from events.api.me import Me
+from events.api.members import Member, Members
+from events.api.timeline import Events, OneEvent
+from events.api.tokens import OneToken, Tokens
+
+api_routes: list[URLPattern] = [path("me", Me.as_view())]
+tenant_routes: list[URLPattern] = [
+    path("events", Events.as_view()),
+    path("events/<event_id>", OneEvent.as_view()),
+    path("members", Members.as_view()),
+    path("members/<username>", Member.as_view()),
+    path("tokens", Tokens.as_view()),
+    path("tokens/<token_id>", OneToken.as_view()),
+]

@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+
+
+class EventsConfig(AppConfig):
+    name = "events"
+    verbose_name = "Event log"
+
+    def ready(self) -> None:
+        from django.db.models.signals import post_migrate
+
+        from events import checks, signin
+        from events.log import guard
+
+        post_migrate.connect(guard.after_migrate, sender=self, dispatch_uid="events.guard")
+        checks.register_all()
+        signin.listen()

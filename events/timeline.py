@@ -1,0 +1,168 @@
+"""Pages of a tenant's log, filtered. However little a filter finds, a page does bounded work.
+
+A page looks at no more than EXAMINED places of the log (or of one agent's stream) and is then
+returned short; `next` says how far it came. Filters mean the same on both engines: names are
+compared as they are written, and only `text` ignores case, by Unicode's rules.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from events.log.places import seq_before, version_before
+from events.models import Event
+from events.patterns import Pattern
+
+EXAMINED = 10_000  # places of the log, for one page
+WINDOW = 5_000  # places, for one query
+CHUNK = 250  # rows of one query
+MOST_BYTES = 8 * 1024 * 1024  # of data in one page
+AGENT_STREAM = "agent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look for. text is found in type, stream id, actor, reason and data, in any case.
+
+    since is inclusive, until exclusive; both compare recorded_at.
+    """
+
+    types: Pattern | None = None
+    agent: Pattern | None = None
+    actor: Pattern | None = None
+    correlation: Pattern | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """rows in the order asked for. next: the last seq examined, None when there is no more."""
+
+    rows: list[Event]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The places low … high (both included) of the log or of a stream, by seq or by version."""
+
+    events: QuerySet[Event]
+    place: str
+    low: int
+    high: int
+    descending: bool
+
+    def windows(self) -> Iterator[tuple[int, int]]:
+        """(low, high) of each query, in reading order, up to EXAMINED places."""
+        if self.descending:
+            for top in range(self.high, self.farthest - 1, -WINDOW):
+                yield max(self.farthest, top - WINDOW + 1), top
+        else:
+            for bottom in range(self.low, self.farthest + 1, WINDOW):
+                yield bottom, min(self.farthest, bottom + WINDOW - 1)
+
+    def rows(self) -> Iterator[Event]:
+        for low, high in self.windows():
+            yield from self._window(low, high)
+
+    def _window(self, low: int, high: int) -> Iterator[Event]:
+        order = f"-{self.place}" if self.descending else self.place
+        while low <= high:
+            within = {f"{self.place}__gte": low, f"{self.place}__lte": high}
+            chunk = list(self.events.filter(**within).order_by(order)[:CHUNK])
+            yield from chunk
+            if len(chunk) < CHUNK:
+                return
+            last = getattr(chunk[-1], self.place)
+            low, high = (low, last - 1) if self.descending else (last + 1, high)
+
+    @property
+    def bound(self) -> int:
+        return self.low if self.descending else self.high
+
+    @property
+    def farthest(self) -> int:
+        """The last place that one page may examine."""
+        if self.descending:
+            return max(self.low, self.high - EXAMINED + 1)
+        return min(self.high, self.low + EXAMINED - 1)
+
+
+def page(
+    tenant: str,
+    wanted: Wanted,
+    *,
+    head: int,
+    after: int | None = None,
+    limit: int,
+    descending: bool = False,
+) -> Page:
+    """The next events after seq `after`, or, descending, before it. head: the log's end."""
+    span = _span(tenant, wanted, head, after, descending)
+    if span is None:
+        return Page([], None)
+    rows, size = [], 0
+    text = wanted.text.casefold() if wanted.text else None
+    for row in span.rows():
+        if text is not None and not _holds(row, text):
+            continue
+        rows.append(row)
+        size += len(row.data)
+        if len(rows) == limit or size >= MOST_BYTES:
+            done = getattr(row, span.place) == span.bound
+            return Page(rows, None if done else row.seq)
+    if span.farthest == span.bound:
+        return Page(rows, None)
+    return Page(rows, _seq_of(tenant, wanted, span))
+
+
+def _span(
+    tenant: str, wanted: Wanted, head: int, after: int | None, descending: bool
+) -> _Span | None:
+    low, high = 1, head
+    if after is not None:
+        low, high = (low, min(high, after - 1)) if descending else (after + 1, high)
+    if wanted.since is not None:
+        low = max(low, seq_before(tenant, wanted.since) + 1)
+    if wanted.until is not None:
+        high = min(high, seq_before(tenant, wanted.until))
+    events = Event.objects.filter(tenant=tenant)
+    for column, pattern in (
+        ("type", wanted.types),
+        ("actor", wanted.actor),
+        ("correlation_id", wanted.correlation),
+    ):
+        if pattern is not None:
+            events = events.filter(pattern.condition(column))
+    place = "seq"
+    if wanted.agent is not None:
+        events = events.filter(wanted.agent.condition("stream_id"), stream_type=AGENT_STREAM)
+        if low <= high and (one := wanted.agent.single) is not None:
+            # One agent's events are read from its own stream, however long the log is.
+            place = "version"
+            low = version_before(tenant, AGENT_STREAM, one, low) + 1
+            high = version_before(tenant, AGENT_STREAM, one, high + 1)
+    return _Span(events, place, low, high, descending) if low <= high else None
+
+
+def _seq_of(tenant: str, wanted: Wanted, span: _Span) -> int:
+    """The seq of the last place examined, whether or not it fitted the filters."""
+    if span.place == "seq" or wanted.agent is None:
+        return span.farthest
+    return Event.objects.values_list("seq", flat=True).get(
+        tenant=tenant,
+        stream_type=AGENT_STREAM,
+        stream_id=wanted.agent.single,
+        version=span.farthest,
+    )
+
+
+def _holds(row: Event, text: str) -> bool:
+    return any(
+        text in part.casefold()
+        for part in (row.type, row.stream_id, row.actor, row.reason or "", row.data)
+    )
