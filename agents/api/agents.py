@@ -1,0 +1,188 @@
+"""GET and POST /agents, GET and PATCH /agents/{id}, and one agent's events."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import msgspec
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from agents import command, current, fleet, history, services, tasks
+from agents.api import orders
+from agents.api.commands import agent_answer
+from agents.api.door import AgentDoor, AgentsDoor, CommandDoor, is_key, respond
+from agents.api.representation import agent_json, task_json
+from agents.command import Outcome
+from agents.current import AgentNotFound, Loaded
+from agents.domain.state import Agent
+from events.access import Right
+from events.api.door import SEQ, TenantDoor, json_response
+from events.api.once import response_of
+from events.api.paging import cursor_of, key_after, listed
+from events.api.problem import invalid, invalid_parameter, not_found
+from events.api.timeline import FILTERS, PAGING, EventsDoor
+from events.facts import DomainEvent
+from events.idempotency import Answer
+from events.log.places import seq_before
+from events.patterns import Pattern
+from events.vocabulary import Capability
+
+AS_OF = ("seq", "at")
+
+
+class Agents(AgentsDoor):
+    """GET and POST /agents"""
+
+    rights: ClassVar = {"GET": Right.READ, "POST": Right.WORK}
+    known: ClassVar = {
+        "GET": (
+            *("status", "intent", "health", "capability", "tag", "q"),
+            *("cursor", "limit", "min_seq", *AS_OF),
+        )
+    }
+    repeatable: ClassVar = ("tag",)
+    orders: ClassVar = {"POST": orders.CreateAgent}
+
+    def get(self, _: Request, **__: str) -> HttpResponse:
+        query = self.query
+        wanted = fleet.Wanted(
+            statuses=query.one_of("status", fleet.STATUSES),
+            intents=query.one_of("intent", fleet.INTENTS),
+            healths=query.one_of("health", fleet.HEALTHS),
+            capability=query.pattern("capability"),
+            tags=query.patterns("tag"),
+            text=query.text("q"),
+            agent_id=self.principal.agent_id,
+        )
+        limit, key = query.limit(), key_after(query)
+        head = self.head_seq()
+        seq = as_of(self, head)
+        found = fleet.page(self.tenant, wanted, limit=limit, after=key[0] if key else None, seq=seq)
+        items = [agent_json(each.agent, each.version, each.seq) for each in found.agents]
+        cursor = None if found.next is None else cursor_of(found.next)
+        return listed(items, cursor, head if seq is None else seq)
+
+    def post(self, request: Request, **_: str) -> HttpResponse:
+        fields = self._own(request)
+        once = self.once(request)
+        asked = command.Request(render=self._created, once=once)
+        by = self.context()
+
+        def execute() -> HttpResponse:
+            return respond(
+                services.create_agent(tenant=self.tenant, **fields, by=by, request=asked)
+            )
+
+        return self.answer_once(once, execute)
+
+    def _own(self, request: Request) -> dict[str, Any]:
+        """The order's fields. An agent creates itself, under its own id, and nothing else."""
+        own = self.principal.agent_id
+        body = request.data
+        if own is not None and isinstance(body, dict) and body.get("agent_id", own) != own:
+            raise self.denied(request, f"This token may create the agent {own} alone.")
+        fields = self.order(request)
+        if own is not None:
+            fields["agent_id"] = own
+        fields["capabilities"] = [Capability(**each) for each in fields["capabilities"]]
+        return fields
+
+    def _created(self, agent: Agent, version: int, facts: Sequence[DomainEvent]) -> Answer:
+        location = f"/api/v1/tenants/{self.tenant}/agents/{agent.agent_id}"
+        body = agent_json(agent, version, None)
+        return Answer(HTTPStatus.CREATED, body, location, version=version)
+
+
+class OneAgent(CommandDoor):
+    """GET and PATCH /agents/{id}"""
+
+    rights: ClassVar = {"GET": Right.READ, "PATCH": Right.OPERATE}
+    known: ClassVar = {"GET": ("version", "min_seq", *AS_OF)}
+    orders: ClassVar = {"PATCH": orders.UpdateAgent}
+
+    def get(self, request: Request, **_: str) -> HttpResponse:
+        version = self.query.whole("version", least=1)
+        head = self.head_seq()
+        seq = as_of(self, head)
+        if version is not None and seq is not None:
+            raise invalid("Give one of version, seq and at.")
+        if version is not None:
+            loaded = self._at_version(version)
+        elif seq is not None:
+            loaded = history.agent_at_seq(self.tenant, self.agent_id, seq)
+        else:
+            loaded = current.load(self.tenant, self.agent_id)
+            seq = head
+        body = agent_json(loaded.agent, loaded.version, loaded.seq)
+        answer = Answer(
+            HTTPStatus.OK, body, seq=loaded.seq if seq is None else seq, version=loaded.version
+        )
+        if request.headers.get("If-None-Match", "").strip() == f'"{loaded.version}"':
+            headers = {"ETag": f'"{loaded.version}"', SEQ: str(max(loaded.seq, seq or 0))}
+            return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return response_of(answer)
+
+    def _at_version(self, version: int) -> Loaded:
+        try:
+            return current.rebuild_agent(self.tenant, self.agent_id, version=version)
+        except AgentNotFound:
+            raise invalid_parameter("version", "is one that the agent has not reached.") from None
+
+    def patch(self, request: Request, **_: str) -> HttpResponse:
+        return self.perform(request)
+
+    def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
+        return services.update_agent(agent_id=self.agent_id, **fields, **asked)
+
+    @property
+    def render(self) -> command.Render:
+        return agent_answer
+
+
+class AgentEvents(AgentDoor, EventsDoor):
+    """GET /agents/{id}/events"""
+
+    known: ClassVar = {"GET": (*FILTERS, *PAGING)}
+
+    def get(self, _: Request, **__: str) -> HttpResponse:
+        if not self.object_exists():
+            raise not_found()
+        return self.page_of(Pattern((self.agent_id,), ()))
+
+
+class OneTask(AgentsDoor):
+    """GET /tasks/{task_id}"""
+
+    known: ClassVar = {"GET": ("min_seq",)}
+
+    def admit(self, request: Request) -> None:
+        super().admit(request)
+        if not is_key(self.kwargs["task_id"]):
+            raise not_found()
+
+    def object_exists(self) -> bool:
+        holder = tasks.holder(self.tenant, self.kwargs["task_id"])
+        return holder is not None and self.principal.sees_agent(holder)
+
+    def get(self, _: Request, **__: str) -> HttpResponse:
+        head = self.head_seq()
+        task = tasks.find(self.tenant, self.kwargs["task_id"])
+        if not self.principal.sees_agent(task.agent_id):
+            raise not_found()
+        return json_response(msgspec.json.encode(task_json(task)), headers={SEQ: str(head)})
+
+
+def as_of(door: TenantDoor, head: int) -> int | None:
+    """The seq that `seq=` or `at=` names; None for now. Raises Problem (400) for the future."""
+    seq, at = door.query.whole("seq"), door.query.moment("at")
+    if seq is not None and at is not None:
+        raise invalid("Give one of seq and at.")
+    if seq is not None and seq > head:
+        raise invalid_parameter("seq", f"is beyond the head of the log, {head}.")
+    if at is None:
+        return seq
+    if at > datetime.now(UTC):
+        raise invalid_parameter("at", "lies in the future.")
+    return seq_before(door.tenant, at + timedelta(microseconds=1))

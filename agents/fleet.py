@@ -1,0 +1,160 @@
+"""The agents of a tenant, filtered and in pages, now or as they stood at a seq.
+
+Pages follow agent_id. However little a filter finds, a page looks at no more than EXAMINED agents
+and is then returned short. Filters mean the same on both engines: names are compared as they are
+written, and only `text` ignores case, by Unicode's rules.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from django.db.models import QuerySet
+
+from agents import current, history
+from agents.current import Loaded, rebuild_agent
+from agents.domain.state import Agent, Health, Intent, Status
+from agents.models import CurrentAgent
+from events.patterns import Pattern
+
+EXAMINED = 5_000  # agents, for one page
+CHUNK = 250  # rows of one query
+REPLAYED = 20_000  # events, for one page of the past
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look for. tags: each must fit one of the agent's. text: in id, name, description or
+    type. Terminated agents are found only when their status or intent is asked for."""
+
+    statuses: Sequence[str] | None = None
+    intents: Sequence[str] | None = None
+    healths: Sequence[str] | None = None
+    capability: Pattern | None = None
+    tags: Sequence[Pattern] = ()
+    text: str | None = None
+    agent_id: str | None = None
+
+    @property
+    def terminated_too(self) -> bool:
+        return Status.TERMINATED in (self.statuses or ()) or (
+            Intent.TERMINATED in (self.intents or ())
+        )
+
+    def fits(self, agent: Agent) -> bool:
+        return (
+            (self.terminated_too or agent.intent is not Intent.TERMINATED)
+            and (self.statuses is None or agent.status in self.statuses)
+            and (self.intents is None or agent.intent in self.intents)
+            and (self.healths is None or agent.health in self.healths)
+            and (
+                self.capability is None
+                or any(self.capability.fits(each.name) for each in agent.capabilities)
+            )
+            and all(any(tag.fits(each) for each in agent.tags) for tag in self.tags)
+            and (self.text is None or _holds(agent, self.text.casefold()))
+        )
+
+    def narrowed(self, rows: QuerySet[CurrentAgent]) -> QuerySet[CurrentAgent]:
+        """Fewer rows to look at; `fits` still decides."""
+        for column, allowed in (
+            ("status", self.statuses),
+            ("intent", self.intents),
+            ("health", self.healths),
+        ):
+            if allowed is not None:
+                rows = rows.filter(**{f"{column}__in": allowed})
+        if not self.terminated_too:
+            rows = rows.exclude(intent=Intent.TERMINATED.value)
+        for pattern in (*self.tags, *((self.capability,) if self.capability else ())):
+            if pattern.single is not None:
+                rows = rows.filter(labels__contains=msgspec.json.encode(pattern.single).decode())
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """next: the last agent_id examined, None when there is no more."""
+
+    agents: list[Loaded]
+    next: str | None
+
+
+def page(
+    tenant: str, wanted: Wanted, *, limit: int, after: str | None = None, seq: int | None = None
+) -> Page:
+    """The next agents after that id; with `seq` as they stood when the log ended there."""
+    rows = CurrentAgent.objects.filter(tenant=tenant)
+    if wanted.agent_id is not None:
+        rows = rows.filter(agent_id=wanted.agent_id)
+    if seq is None:
+        rows = wanted.narrowed(rows)
+    found: list[Loaded] = []
+    work = _Work()
+    for agent_id, loaded in _examined(tenant, rows, after, seq, work):
+        if loaded is not None and wanted.fits(loaded.agent):
+            found.append(loaded)
+        if len(found) == limit or work.is_done:
+            more = rows.filter(agent_id__gt=agent_id).exists()
+            return Page(found, agent_id if more else None)
+    return Page(found, None)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What a page has cost so far."""
+
+    examined: int = 0
+    replayed: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self.examined >= EXAMINED or self.replayed >= REPLAYED
+
+
+def _examined(
+    tenant: str, rows: QuerySet[CurrentAgent], after: str | None, seq: int | None, work: _Work
+) -> Iterator[tuple[str, Loaded | None]]:
+    """Agent by agent, in order; None for one that was not there yet."""
+    while True:
+        following = rows if after is None else rows.filter(agent_id__gt=after)
+        chunk = list(following.order_by("agent_id")[:CHUNK])
+        moved = [row.agent_id for row in chunk if seq is not None and row.seq > seq]
+        then = history.versions_at_seq(tenant, moved, seq) if moved and seq is not None else {}
+        for row in chunk:
+            work.examined += 1
+            if seq is None or row.seq <= seq:
+                yield row.agent_id, as_it_is(row)
+            elif row.agent_id in then:
+                version = then[row.agent_id]
+                work.replayed += version
+                yield row.agent_id, rebuild_agent(tenant, row.agent_id, version=version)
+            else:
+                yield row.agent_id, None
+        if len(chunk) < CHUNK:
+            return
+        after = chunk[-1].agent_id
+
+
+def as_it_is(row: CurrentAgent) -> Loaded:
+    """The agent of its current row, or of its events where the row cannot be read."""
+    return current.loaded(
+        row.tenant_id,
+        row.agent_id,
+        version=row.version,
+        seq=row.seq,
+        fold=row.fold,
+        state=row.state,
+    )
+
+
+def _holds(agent: Agent, text: str) -> bool:
+    return any(
+        text in part.casefold()
+        for part in (agent.agent_id, agent.name, agent.description, agent.agent_type)
+    )
+
+
+STATUSES = tuple(each.value for each in Status)
+INTENTS = tuple(each.value for each in Intent)
+HEALTHS = tuple(each.value for each in Health)

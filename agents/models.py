@@ -1,0 +1,72 @@
+"""The agents' current rows: what the events fold to, kept so that loading never replays.
+
+Both tables are written in the statement that appends the events they reflect, can be dropped at any
+time and are rebuilt from the log (`agents.rebuild`).
+"""
+
+from typing import ClassVar, Self
+
+from django.db import models
+
+from events.models import Tenant
+from events.scoping import TenantManager
+
+
+class CurrentAgent(models.Model):
+    """One agent as its newest event left it. `state` is the aggregate; the rest is for filters."""
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
+    agent_id = models.CharField(max_length=256)
+    version = models.BigIntegerField()
+    seq = models.BigIntegerField()
+    fold = models.SmallIntegerField()  # which `evolve` made the row; another one is not trusted
+    state = models.TextField()
+    name = models.CharField(max_length=256)
+    status = models.CharField(max_length=16)
+    intent = models.CharField(max_length=16)
+    health = models.CharField(max_length=16)
+    labels = models.TextField()  # JSON {"capabilities": [...], "tags": [...]}
+    last_seen = models.DateTimeField(null=True)
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "agent_id"], name="agents_currentagent_id"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}/{self.agent_id}"
+
+
+class TaskClaim(models.Model):
+    """Who holds a task: a task_id is open on one agent of the tenant at a time, never again once
+    completed. The unique key is what decides a race between two agents' assignments."""
+
+    class Status(models.TextChoices):
+        ASSIGNED = "assigned"
+        COMPLETED = "completed"
+        FAILED = "failed"
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
+    task_id = models.CharField(max_length=256)
+    agent_id = models.CharField(max_length=256)
+    status = models.CharField(max_length=16, choices=Status.choices)
+    assigned_version = models.BigIntegerField()  # of the agent's stream: where the input stands
+    assigned_at = models.DateTimeField()
+    attempts = models.TextField()  # JSON: the failed attempts so far, oldest first
+    seq = models.BigIntegerField()
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "task_id"], name="agents_taskclaim_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}/{self.task_id} {self.status}"

@@ -1,0 +1,163 @@
+"""The agents' pages: the list, one agent with its commands, and the form that makes a new one."""
+
+from typing import Any
+
+import msgspec
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_safe
+
+from agents import current, services
+from agents.current import AgentNotFound, Loaded
+from agents.domain.state import Health, Intent, Status
+from agents.pages import commands, fleet
+from agents.pages.commands import CommandForm
+from agents.pages.creation import CreateAgent
+from agents.pages.refusals import REFUSALS, Refusal, refusal_of, refusal_of_form
+from events.access import Principal, Right
+from events.facts import utc_now
+from events.origin import context_of
+from events.pages import newest, parameters
+from events.pages.frame import render_page, require, tenant_page
+
+EVENTS_ON_PAGE = 25
+
+
+@require_safe
+@tenant_page
+def agent_list(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """By id; `?status=`, `?intent=`, `?health=` and `?q=` narrow, `?after=` goes on."""
+    filters = fleet.Filters(
+        status=parameters.text(request, "status"),
+        intent=parameters.text(request, "intent"),
+        health=parameters.text(request, "health"),
+        text=parameters.text(request, "q"),
+    )
+    after = parameters.text(request, "after")
+    page = fleet.page(principal.tenant, filters, after, utc_now())
+    context = {
+        "title": "Agents",
+        "section": "agents",
+        "filters": filters,
+        "choices": {"status": list(Status), "intent": list(Intent), "health": list(Health)},
+        "page": page,
+        "is_first": not after,
+        "next": parameters.link(request, after=page.next) if page.next else None,
+        "first": parameters.link(request, after=None),
+    }
+    return render_page(request, principal, "agents/list.html", context)
+
+
+@require_safe
+@tenant_page
+def agent_page(request: HttpRequest, principal: Principal, agent_id: str) -> HttpResponse:
+    """The agent as it is, what may be done with it, and its events; `?before=` goes on in these."""
+    return _agent(request, principal, found(principal, agent_id))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_page
+def command(
+    request: HttpRequest, principal: Principal, agent_id: str, command: str
+) -> HttpResponse:
+    """Send one command. A refusal is answered with the agent's page, the form as it was typed."""
+    loaded = found(principal, agent_id)
+    if command not in commands.BY_SLUG:
+        raise Http404
+    if request.method != "POST":  # a reload after signing in, or somebody's bookmark
+        return redirect("admin:agent", principal.tenant, agent_id)
+    require(request, principal, Right.OPERATE)
+    form = commands.BY_SLUG[command](loaded.agent, request.POST)
+    if not form.is_valid():
+        return _agent(request, principal, loaded, form, refusal_of_form(form))
+    try:
+        outcome = form.send(context_of(request, principal.actor, form.why))
+    except REFUSALS as error:
+        refusal = refusal_of(error, form)
+        return _agent(request, principal, found(principal, agent_id), form, refusal)
+    if outcome.facts:
+        messages.success(request, f"{outcome.agent.agent_id} {form.done}.")
+    else:
+        messages.info(request, f"Nothing differs from how {agent_id} was, so nothing was recorded.")
+    return redirect("admin:agent", principal.tenant, agent_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_page
+def create_agent(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require(request, principal, Right.OPERATE)
+    if request.method != "POST":
+        return _creation(request, principal, CreateAgent())
+    form = CreateAgent(request.POST)
+    if not form.is_valid():
+        return _creation(request, principal, form, refusal_of_form(form))
+    try:
+        outcome = services.create_agent(
+            tenant=principal.tenant,
+            **form.values(),
+            by=context_of(request, principal.actor),
+        )
+    except REFUSALS as error:
+        return _creation(request, principal, form, refusal_of(error, form))
+    agent_id = outcome.agent.agent_id
+    messages.success(request, f"{agent_id} is registered. Activate it to give it tasks.")
+    return redirect("admin:agent", principal.tenant, agent_id)
+
+
+def found(principal: Principal, agent_id: str) -> Loaded:
+    """The principal's agent; Http404 when there is none of this id."""
+    if not principal.sees_agent(agent_id):
+        raise Http404
+    try:
+        return current.load(principal.tenant, agent_id)
+    except AgentNotFound:
+        raise Http404 from None
+
+
+def _agent(
+    request: HttpRequest,
+    principal: Principal,
+    loaded: Loaded,
+    sent: CommandForm | None = None,
+    refusal: Refusal | None = None,
+) -> HttpResponse:
+    """sent: the form whose command was refused; it stays open as typed while it is offered."""
+    agent, now = loaded.agent, utc_now()
+    offered: list[CommandForm] = []
+    if principal.may(Right.OPERATE):
+        offered = [
+            sent if sent is not None and each is type(sent) else each(agent)
+            for each in commands.offered(agent, now)
+        ]
+    before = parameters.position(request, "before")
+    events = newest.page(
+        principal.tenant, newest.Filters(agent=agent.agent_id), before, EVENTS_ON_PAGE
+    )
+    context: dict[str, Any] = {
+        "title": agent.name,
+        "section": "agents",
+        "agent": agent,
+        "loaded": loaded,
+        "metadata": msgspec.json.format(msgspec.json.encode(agent.metadata), indent=2).decode()
+        if agent.metadata
+        else "",
+        "unseen_seconds": fleet.unseen_seconds(agent, now),
+        "forms": offered,
+        "sent": sent,
+        "refusal": refusal,
+        "page": events,
+        "is_first": before is None,
+        "older": parameters.link(request, before=events.next) if events.next else None,
+    }
+    status = refusal.status if refusal else 200
+    return render_page(request, principal, "agents/agent.html", context, status=status)
+
+
+def _creation(
+    request: HttpRequest, principal: Principal, form: forms.Form, refusal: Refusal | None = None
+) -> HttpResponse:
+    context = {"title": "New agent", "section": "agents", "form": form, "refusal": refusal}
+    status = refusal.status if refusal else 200
+    return render_page(request, principal, "agents/create.html", context, status=status)
