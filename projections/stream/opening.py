@@ -1,0 +1,68 @@
+"""GET /stream: the view that opens a stream, a door like any other.
+
+A refusal is an ordinary response. Otherwise an Order goes into the request's ASGI scope, and
+`stream.door` takes the connection over; the view's thread and its connection are free by then.
+"""
+
+from typing import ClassVar
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from events.access import Right
+from events.api.door import SEQ, TenantDoor
+from events.api.problem import not_found
+from projections.stream import reading
+from projections.stream.follower import Order
+from projections.stream.passes import Pass
+from projections.stream.positions import Position
+from projections.stream.reading import NotInTheLog
+from projections.stream.wishes import HEADER, PARAMETERS, Wishes, read_wishes
+
+ORDER = "agentmesh.stream.order"  # the scope's key
+
+
+class Stream(TenantDoor):
+    """A tenant's log, live and from any point."""
+
+    known: ClassVar = {"GET": PARAMETERS}
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> None:  # type: ignore[override]
+        """EventSource accepts text/event-stream alone, which no renderer of DRF makes."""
+
+    def get(self, request: Request, tenant: str) -> HttpResponse:
+        """Order the stream. HEAD comes here too, as Django has it, and orders nothing."""
+        last_event_id = request.headers.get(HEADER, "")
+        wishes = read_wishes(self.query, last_event_id, only=self.principal.agent_id)
+        head = self._head()
+        response = HttpResponse(content_type="text/event-stream")
+        response.headers[SEQ] = str(head.seq)
+        response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
+        if request.method == "GET":
+            http_request = request._request  # noqa: SLF001
+            scope = http_request.scope  # type: ignore[attr-defined]
+            scope[ORDER] = self._order(head, http_request.session.session_key, wishes)
+        return response
+
+    def _head(self) -> Position:
+        try:
+            return reading.head(self.tenant)
+        except NotInTheLog:
+            raise not_found() from None
+
+    def _order(self, head: Position, session_key: str | None, wishes: Wishes) -> Order:
+        start, reset_reason = head, None
+        if wishes.start is not None:
+            try:
+                start = reading.locate(self.tenant, wishes.start, head)
+            except NotInTheLog as difference:
+                reset_reason = difference.reason
+        return Order(
+            entry=Pass.of(self.principal, session_key),
+            filter=wishes.filter,
+            schema=wishes.schema,
+            show_origin=self.principal.may(Right.AUDIT),
+            start=start,
+            head=head,
+            reset_reason=reset_reason,
+        )

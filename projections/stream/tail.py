@@ -1,0 +1,123 @@
+"""The newest events of one tenant, read from the database once for all its followers here."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from django.db import Error as DatabaseError
+
+from events.models import Event
+from projections.stream import reading
+from projections.stream.frames import event_frame
+from projections.stream.positions import Position
+from projections.stream.reading import LogDamaged, NotInTheLog, ReadingThreads
+
+logger = logging.getLogger(__name__)
+
+PAGE = 200
+RING_EVENTS = 1_000
+RING_BYTES = 4 * 2**20  # of payload; with its encoded forms an event costs a few times that
+
+
+class Entry:
+    """One event, and its frames in the forms that somebody has asked for."""
+
+    __slots__ = ("_frames", "position", "row")
+
+    def __init__(self, row: Event) -> None:
+        self.row = row
+        self.position = Position(row.seq, bytes(row.hash))
+        self._frames: dict[tuple[str | None, bool], bytes] = {}
+
+    def frame(self, schema: str | None, *, show_origin: bool) -> bytes:
+        form = schema, show_origin
+        if form not in self._frames:
+            self._frames[form] = event_frame(
+                self.row, self.position, schema=schema, show_origin=show_origin
+            )
+        return self._frames[form]
+
+
+class Listener(Protocol):
+    """Whoever wants to hear of a tail."""
+
+    def wake(self) -> None: ...
+    def end(self, reason: str) -> None: ...
+
+
+class Tail:
+    """Moves forward whenever it is nudged and the log has grown, and wakes its followers.
+
+    Its ring holds the events up to `position` without a gap. `restored` counts how often the log
+    under it was replaced by another; it stands at the new log's head then, with `reset_reason`.
+    """
+
+    def __init__(self, tenant: str, position: Position, threads: ReadingThreads) -> None:
+        self.tenant = tenant
+        self.position = position
+        self.restored = 0
+        self.reset_reason = ""
+        self.followers: set[Listener] = set()
+        self._threads = threads
+        self._ring: dict[int, Entry] = {}
+        self._ring_bytes = 0
+        self._nudged = asyncio.Event()
+
+    def entry(self, seq: int) -> Entry | None:
+        """The event of this seq, while the ring has it."""
+        return self._ring.get(seq)
+
+    def nudge(self) -> None:
+        """There may be something new. Costs next to nothing when there is not."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await self._nudged.wait()
+            self._nudged.clear()
+            try:
+                await self._catch_up()
+            except LogDamaged as damage:
+                logger.critical("%s Its streams end here; run verify_log.", damage)
+                self._end("The log is damaged.")
+            except DatabaseError as error:
+                logger.warning("The tail of %s could not be read: %s", self.tenant, error)
+
+    async def _catch_up(self) -> None:
+        while True:
+            try:
+                rows = await self._threads.ask(reading.page, self.tenant, self.position, PAGE)
+            except NotInTheLog as difference:
+                await self._start_over(difference)
+                return
+            for row in rows:
+                self._add(Entry(row))
+            self._wake()
+            if len(rows) < PAGE:
+                return
+
+    async def _start_over(self, difference: NotInTheLog) -> None:
+        self.position = await self._threads.ask(reading.head, self.tenant)
+        self._ring.clear()
+        self._ring_bytes = 0
+        self.restored += 1
+        self.reset_reason = difference.reason
+        self._wake()
+
+    def _add(self, entry: Entry) -> None:
+        self._ring[entry.position.seq] = entry
+        self._ring_bytes += len(entry.row.data)
+        self.position = entry.position
+        while len(self._ring) > RING_EVENTS or self._ring_bytes > RING_BYTES:
+            # Python's dicts keep the order of insertion, so the first is the oldest.
+            oldest = self._ring.pop(next(iter(self._ring)))
+            self._ring_bytes -= len(oldest.row.data)
+
+    def _wake(self) -> None:
+        for follower in self.followers:
+            follower.wake()
+
+    def _end(self, reason: str) -> None:
+        for follower in tuple(self.followers):
+            follower.end(reason)
