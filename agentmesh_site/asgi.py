@@ -1,0 +1,33 @@
+"""The ASGI application.
+
+Forwarded headers are believed from AGENTMESH_TRUSTED_PROXIES only, and here rather than in the
+server, so that every server treats them alike; run uvicorn with `--no-proxy-headers`.
+"""
+
+import os
+from typing import cast
+
+from django.core.asgi import get_asgi_application
+from uvicorn._types import ASGI3Application
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentmesh_site.settings")
+
+django_application = get_asgi_application()
+
+# Only now: settings and models exist once Django is set up.
+from django.conf import settings  # noqa: E402
+
+from agentmesh_site.body_limit import BodyLimit  # noqa: E402
+from agentmesh_site.lifespan import Lifespan  # noqa: E402
+from events.api.strict_json import MAX_BODY_BYTES  # noqa: E402
+from projections.stream.door import Application, StreamDoor  # noqa: E402
+from projections.stream.streams import Streams  # noqa: E402
+
+api_limited = BodyLimit(cast("ASGI3Application", django_application), MAX_BODY_BYTES, "/api/")
+streams = Streams()
+door = ProxyHeadersMiddleware(
+    cast("ASGI3Application", StreamDoor(cast("Application", api_limited), streams)),
+    trusted_hosts=settings.TRUSTED_PROXIES,
+)
+application = Lifespan(door, streams.close)

@@ -1,0 +1,58 @@
+"""No request makes Django hold more of its body than the API would ever take.
+
+Django reads a whole body, to disk where it is large, before any view can refuse it. So the rest
+of a body that is too long is thrown away as it comes; the view sees that it was, and answers 413.
+"""
+
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    Scope,
+)
+
+THROWN_AWAY = 16 * 1024 * 1024  # more than this is not even listened to
+
+
+class BodyLimit:
+    """Passes on `most` bytes and one more, by which the view knows."""
+
+    def __init__(self, application: ASGI3Application, most: int, below: str) -> None:
+        self.application = application
+        self.most = most
+        self.below = below
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(self.below):
+            receive = _limited(receive, self.most + 1)
+        await self.application(scope, receive, send)
+
+
+def _limited(receive: ASGIReceiveCallable, room: int) -> ASGIReceiveCallable:
+    is_over = False
+
+    async def limited() -> ASGIReceiveEvent:
+        nonlocal room, is_over
+        message = await receive()
+        while is_over and message["type"] == "http.request":
+            message = await receive()  # what is left of a body that was already refused
+        if message["type"] != "http.request":
+            return message
+        body = message["body"]
+        if len(body) <= room:
+            room -= len(body)
+            return message
+        is_over, beyond = True, len(body) - room
+        # A client that is cut off at once may never read why; so its body is heard to the end.
+        while message["type"] == "http.request" and message["more_body"] and beyond < THROWN_AWAY:
+            message = await receive()
+            if message["type"] == "http.request":
+                beyond += len(message["body"])
+        if message["type"] != "http.request":
+            return message
+        return {"type": "http.request", "body": body[:room], "more_body": False}
+
+    return limited

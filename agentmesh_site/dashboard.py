@@ -1,0 +1,71 @@
+"""The dashboard: how the fleet stands and what happened last, and the choice of a tenant."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from agents.domain.state import Status
+from agents.pages import fleet
+from events.access import Principal, tenants_of_user
+from events.facts import utc_now
+from events.pages import newest, parameters
+from events.pages.frame import REMEMBERED, render_page, tenant_page
+
+LATEST_EVENTS = 12
+TENANTS_ON_PAGE = 200
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """The dashboard of the person's tenant: the one visited last, or the only one."""
+    tenants = tenants_of_user(request.user)
+    remembered = request.session.get(REMEMBERED)
+    if remembered in tenants:
+        return dashboard(request, remembered)
+    if len(tenants) == 1:
+        return dashboard(request, next(iter(tenants)))
+    return redirect("admin:tenants")
+
+
+@require_safe
+@tenant_page
+def dashboard(request: HttpRequest, principal: Principal) -> HttpResponse:
+    now = utc_now()
+    counts = fleet.counts(principal.tenant)
+    context = {
+        "title": "Dashboard",
+        "section": "dashboard",
+        "counts": counts,
+        "bar": bar(counts),
+        "unhealthy": fleet.unhealthy(principal.tenant, now),
+        "page": newest.page(principal.tenant, newest.Filters(), size=LATEST_EVENTS),
+    }
+    return render_page(request, principal, "admin/dashboard.html", context)
+
+
+def bar(counts: fleet.Counts) -> list[dict[str, object]]:
+    """The living fleet as a bar of width 100: x and width of each status that there is."""
+    parts: list[dict[str, object]] = []
+    x = 0.0
+    for status, number in counts.by_status.items():
+        if number and status is not Status.TERMINATED:
+            width = 100 * number / counts.living
+            parts.append({"status": status, "number": number, "x": x, "width": width})
+            x += width
+    return parts
+
+
+@require_safe
+def tenants(request: HttpRequest) -> HttpResponse:
+    """Where the person may go; `?after=` goes on."""
+    after = parameters.text(request, "after")
+    roles = [(slug, role) for slug, role in tenants_of_user(request.user).items() if slug > after]
+    shown = roles[:TENANTS_ON_PAGE]
+    more = len(roles) > TENANTS_ON_PAGE
+    context = {
+        "title": "Tenants",
+        "has_permission": True,
+        "tenants": shown,
+        "next": parameters.link(request, after=shown[-1][0]) if more else None,
+    }
+    return render(request, "admin/tenants.html", context)

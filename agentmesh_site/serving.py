@@ -1,0 +1,84 @@
+"""What `manage.py serve` runs in each of its processes; other servers run `asgi.application`.
+
+All of it is named by import paths, since a worker process is a new interpreter.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import sqlite3
+import threading
+from typing import Any
+
+from django.db import connection
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from agentmesh_site.asgi import door, streams
+from agentmesh_site.lifespan import Lifespan
+from projections.stream.door import ABORT
+
+HARD_STOP_SECONDS = 4.0  # 5 are promised
+
+
+def send_at_once(transport: asyncio.Transport) -> None:
+    """Have each part of an answer sent when it is written, not when the last one was acknowledged.
+
+    asyncio does so only for sockets that name their protocol, which an accepted one inherits from
+    its listener and `socket.create_server` does not name. Without it an answer of two parts waits
+    for the client's delayed acknowledgement, 40 ms.
+    """
+    accepted = transport.get_extra_info("socket")
+    if accepted is not None and accepted.family in (socket.AF_INET, socket.AF_INET6):
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class Protocol(H11Protocol):
+    """HTTP/1.1 that lets the application drop a connection together with what is buffered for it.
+
+    ASGI has no word for that, and closing waits until the client has read everything.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        send_at_once(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, ABORT: transport.abort}
+
+
+def stop_hard_in_time() -> None:
+    """Whatever still hangs then, in a thread perhaps, dies with the process.
+
+    Nothing is lost by that: what was acknowledged is durable, and the rest was never promised.
+    """
+    if signal.getitimer(signal.ITIMER_REAL)[0] == 0:
+        signal.setitimer(signal.ITIMER_REAL, HARD_STOP_SECONDS)
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+if multiprocessing.parent_process() is not None:
+    # A worker that outlives its parent would keep the port, and nobody would know of it.
+    threading.Thread(target=_end_with_the_parent, name="parent-watch", daemon=True).start()
+
+
+def _keep_the_write_ahead_log() -> sqlite3.Connection | None:
+    """A connection to SQLite that stays, since every request has one of its own.
+
+    Whoever closes the last one copies the write-ahead log into the database and removes it; that
+    would be every request of a quiet server.
+    """
+    if connection.vendor != "sqlite":
+        return None
+    staying = sqlite3.connect(connection.settings_dict["NAME"], check_same_thread=False)
+    staying.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log
+    return staying
+
+
+_staying = _keep_the_write_ahead_log()
+application = Lifespan(door, streams.close, stop_hard_in_time)

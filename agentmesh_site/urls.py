@@ -1,0 +1,69 @@
+"""Every URL on one page."""
+
+from collections.abc import Callable
+
+from django.contrib import admin
+from django.http import HttpResponseBase
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
+
+from agentmesh_site import dashboard, health, permalinks
+from agents.api.urls import tenant_routes as agent_routes
+from agents.pages import views as agents
+from events.api.problem import no_such_path
+from events.api.urls import api_routes as plain_routes
+from events.api.urls import tenant_routes as event_routes
+from events.pages import log, people, routes
+from projections.stream.urls import tenant_routes as stream_routes
+
+routes.register()
+behind_the_door = admin.site.admin_view  # signed in, entered somewhere, CSRF checked, never cached
+
+
+def page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
+    return path(route, behind_the_door(view), name=name)
+
+
+# Not `admin.site.urls`: Django's would bring in a change form for whatever model is registered.
+admin_pages = [
+    path("login/", admin.site.login, name="login"),
+    # Not behind the door: whoever may enter nowhere any more may still leave.
+    path("logout/", admin.site.logout, name="logout"),
+    page("password_change/", admin.site.password_change, "password_change"),
+    page("password_change/done/", admin.site.password_change_done, "password_change_done"),
+    page("", dashboard.index, "index"),
+    page("tenants/", dashboard.tenants, "tenants"),
+    page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
+    page("t/<tenant:tenant>/agents/", agents.agent_list, "agents"),
+    page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
+    page("t/<tenant:tenant>/agents/<agent:agent_id>/", agents.agent_page, "agent"),
+    page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
+    page("t/<tenant:tenant>/events/", log.event_list, "events"),
+    page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
+    page("t/<tenant:tenant>/members/", people.member_list, "members"),
+    page("t/<tenant:tenant>/members/add/", people.add_member, "add_member"),
+    page("t/<tenant:tenant>/members/change/", people.change_member, "change_member"),
+    page("t/<tenant:tenant>/tokens/", people.token_list, "tokens"),
+    page("t/<tenant:tenant>/tokens/issue/", people.issue_token, "issue_token"),
+    page("t/<tenant:tenant>/tokens/<id:token_id>/revoke/", people.revoke_token, "revoke_token"),
+    re_path(r"(?P<url>.*)$", behind_the_door(admin.site.catch_all_view), name="not_found"),
+]
+
+api_routes: list[URLPattern | URLResolver] = [
+    *plain_routes,
+    path("tenants/<tenant>/", include([*agent_routes, *event_routes, *stream_routes])),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", include((admin_pages, "admin"), namespace="admin")),
+    path("t/<tenant:tenant>/agents/<agent:agent_id>", behind_the_door(permalinks.agent)),
+    path("t/<tenant:tenant>/events/<id:event_id>", behind_the_door(permalinks.event)),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+    path("api/v1/", include(api_routes)),
+    re_path(r"^api(/|$)", no_such_path),  # with a trailing slash too: nothing is redirected
+]
+
+handler400 = "agentmesh_site.failures.bad_request"
+handler500 = "agentmesh_site.failures.server_error"
