@@ -1,0 +1,60 @@
+"""Every route of the API once: what it is sent, and which roles it lets in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.api.conftest import CREATION, HEARTBEAT
+
+EVERYBODY = ("admin", "operator", "auditor", "agent")
+READERS = ("admin", "operator", "auditor")
+OPERATORS = ("admin", "operator")
+WORKERS = ("admin", "operator", "agent")
+ADMINS = ("admin",)
+
+
+@dataclass(frozen=True)
+class Route:
+    """`{agent}`, `{task}`, `{event}`, `{member}` and `{token}` stand for things that are there."""
+
+    method: str
+    path: str
+    roles: tuple[str, ...]
+    body: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+AGENT = "/agents/{agent}"
+ROUTES = [
+    Route("GET", "/agents", EVERYBODY),
+    Route("POST", "/agents", ("admin", "operator"), CREATION | {"agent_id": "another-one"}),
+    Route("GET", AGENT, EVERYBODY),
+    Route("PATCH", AGENT, OPERATORS, {"name": "x"}),
+    Route("GET", f"{AGENT}/events", EVERYBODY),
+    Route("POST", f"{AGENT}/activate", WORKERS, {}),
+    Route("POST", f"{AGENT}/pause", OPERATORS, {"reason": "x"}),
+    Route("POST", f"{AGENT}/resume", OPERATORS, {}),
+    Route("POST", f"{AGENT}/terminate", OPERATORS, {"reason": "x"}),
+    Route("POST", f"{AGENT}/heartbeat", WORKERS, HEARTBEAT),
+    Route("POST", f"{AGENT}/health-failures", OPERATORS, {"reason": "x"}),
+    Route("POST", f"{AGENT}/capabilities", OPERATORS, {"name": "x", "proficiency_level": 1}),
+    Route("PATCH", f"{AGENT}/capabilities/nlp", OPERATORS, {"proficiency_level": 5}),
+    Route("POST", f"{AGENT}/tasks", OPERATORS, {"task_id": "t-x"}),
+    Route("POST", f"{AGENT}/tasks/{{task}}/complete", WORKERS, {"execution_time_ms": 1}),
+    Route("POST", f"{AGENT}/tasks/{{task}}/fail", WORKERS, {"error_message": "x"}),
+    Route("GET", "/tasks/{task}", EVERYBODY),
+    Route("GET", "/events", EVERYBODY),
+    Route("GET", "/events/{event}", EVERYBODY),
+    Route("GET", "/members", READERS),
+    Route("POST", "/members", ADMINS, {"username": "nobody-there", "role": "auditor"}),
+    Route("GET", "/members/{member}", READERS),
+    Route("PATCH", "/members/{member}", ADMINS, {"suspended": True}),
+    Route("DELETE", "/members/{member}", ADMINS),
+    Route("GET", "/tokens", READERS),
+    Route("POST", "/tokens", ADMINS, {"name": "x", "role": "auditor"}),
+    Route("GET", "/tokens/{token}", READERS),
+    Route("DELETE", "/tokens/{token}", ADMINS),
+]
+WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH")]
+WITH_A_THING = [route for route in ROUTES if "{" in route.path]

@@ -1,0 +1,109 @@
+"""What all tests share.
+
+Tests commit for real, each with tenants of its own, and nothing is ever flushed: the log refuses
+DELETE and TRUNCATE, and what the database promises cannot be tested inside a transaction that is
+rolled back. So a test that needs the database asks for `committed_db`, never for `db`.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test.utils import setup_databases, teardown_databases
+from pytest_django import DjangoDbBlocker
+
+from tests.databases import current_database_url, use_sqlite_file
+
+# The domain knows no database: once is enough, in the run on SQLite.
+collect_ignore = ["domain"] if connections["default"].vendor == "postgresql" else []
+
+# Real hashes that any process can check, without the second that each would take.
+settings.PASSWORD_HASHERS = ["tests.passwords.QuickPasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """One database per pytest process, made by the migrations, dropped at the end.
+
+    pytest-django's own fixture makes only the databases of tests that use its `db` fixtures.
+    """
+    use_sqlite_file(tmp_path_factory.mktemp("database"))
+    verbosity = request.config.option.verbose
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=verbosity, interactive=False, serialized_aliases=[])
+        connections.close_all()
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=verbosity)
+
+
+@pytest.fixture
+def committed_db(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """The database, with real commits. What a test writes stays: write to fresh tenants."""
+    with django_db_blocker.unblock():
+        yield
+        left_open = [each.alias for each in connections.all() if each.in_atomic_block]
+        connections.close_all()
+    assert not left_open, f"the test left a transaction open on {left_open}"
+
+
+@pytest.fixture
+def database_url(committed_db: None) -> str:
+    """DATABASE_URL to hand to a process that shall see the same database."""
+    return current_database_url()
+
+
+@pytest.fixture
+def subprocess_env(database_url: str) -> dict[str, str]:
+    """The environment for a process of ours on the same database, free of the caller's settings."""
+    return process_environment(database_url)
+
+
+def process_environment(database_url: str) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AGENTMESH_", "COV_")) and name not in {"PORT", "CACHE_URL"}
+    }
+    return inherited | {
+        "DATABASE_URL": database_url,
+        "DJANGO_SETTINGS_MODULE": "agentmesh_site.settings",
+        "AGENTMESH_SECRET_KEY": settings.SECRET_KEY,  # sessions made here are good there
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def fresh_slug() -> Callable[[str], str]:
+    """A tenant's slug that no other test has: `fresh_slug("acme")` → `acme-3f9c0a1b2d4e`.
+
+    Not from `random`, which pytest-randomly seeds alike for every test.
+    """
+    return lambda name: f"{name}-{uuid.uuid4().hex[:12]}"
+
+
+def _refuse(fixture: str) -> NoReturn:
+    pytest.fail(f"Ask for committed_db instead of {fixture}: see tests/conftest.py.")
+
+
+@pytest.fixture
+def db() -> None:
+    _refuse("db")
+
+
+@pytest.fixture
+def transactional_db() -> None:
+    _refuse("transactional_db")

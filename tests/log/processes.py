@@ -1,0 +1,289 @@
+"""Real processes for the tests of concurrency: `python -m tests.log.processes JOB JSON`.
+
+Each prints one line "ready" when it could begin, waits for a line on stdin, works, and prints its
+findings as one line of JSON. So all begin together, however long Python takes to start.
+"""
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import django
+
+Findings = dict[str, Any]
+HEARTBEAT: dict[str, Any] = {
+    "success_rate": 1,
+    "response_time_ms": 1,
+    "cpu_usage_percent": 1,
+    "memory_usage_percent": 1,
+}
+DEADLINE_SECONDS = 40  # a process that a test has lost ends by itself
+
+
+class Vetoed(Exception):
+    """What the receiver of some writers raises."""
+
+
+def planned(name: str, appends: int) -> list[tuple[str, int]]:
+    """What the writer of this name attempts: in which manner, and how many events."""
+    chance = random.Random(name)
+    manners = ["alone", "alone", "bulk", "late", "veto", "doomed", "receiver"]
+    plan = [(chance.choice(manners), chance.randint(1, 3)) for _ in range(appends)]
+    return [(manner, 7 if manner == "bulk" else size) for manner, size in plan]
+
+
+def write(tenants: list[str], name: str, appends: int) -> Findings:
+    """Append to streams of its own, in every manner: alone, in bulk, late, vetoed, doomed."""
+    from events import bus
+    from events.log.append import append
+    from events.log.errors import VersionConflict
+    from events.log.proposal import Context, Proposal
+    from events.models import Token
+    from events.vocabulary import AgentHealthCheckPassedEvent
+
+    def veto(context: Context, **_: object) -> None:
+        if context.reason == "veto":
+            raise Vetoed
+
+    bus.events_appended.connect(veto)
+    version = dict.fromkeys(tenants, 0)
+    for number, (kind, size) in enumerate(planned(name, appends)):
+        tenant = tenants[number % len(tenants)]
+        facts = [AgentHealthCheckPassedEvent(name)] * size
+        expected = version[tenant] + (1 if kind == "doomed" else 0)
+        by = Context(actor="system:test", reason=kind)
+
+        def slowly(tenant: str = tenant, number: int = number) -> None:
+            Token.objects.create(
+                tenant_id=tenant,
+                name=name,
+                role="auditor",
+                digest=f"{tenant} {name} {number}".encode(),
+            )
+            time.sleep(0.01)
+
+        if kind == "alone":
+            bus.events_appended.disconnect(veto)
+        try:
+            append(
+                tenant,
+                Proposal("agent", name, expected, facts, by),
+                within=slowly if kind in ("late", "veto") else None,
+            )
+            version[tenant] += len(facts)
+        except (Vetoed, VersionConflict):
+            pass
+        finally:
+            bus.events_appended.connect(veto)
+    return {"events": sum(version.values())}
+
+
+def follow(tenants: list[str], wanted: int) -> Findings:
+    """Read by seq until `wanted` events have come; what each tenant's reader saw, in order."""
+    from events.log import read
+
+    seen: dict[str, list[tuple[int, str]]] = {tenant: [] for tenant in tenants}
+    pages = 0
+    until = time.monotonic() + DEADLINE_SECONDS
+    while sum(map(len, seen.values())) < wanted and time.monotonic() < until:
+        for tenant, events in seen.items():
+            rows = read.after(tenant, events[-1][0] if events else 0, limit=50)
+            events += [(row.seq, row.event_id.hex) for row in rows]
+            pages += 1
+    return {"seen": seen, "pages": pages}
+
+
+def take_rounds(tenant: str, agent_id: str, rounds: int) -> Findings:
+    """Try to be the one who moves the agent on from each version; which were won."""
+    from agents import current, services
+    from agents.command import Request, VersionMismatch
+    from events.log.proposal import Context
+
+    by = Context(actor="system:test")
+    won: list[int] = []
+    lost = 0
+    while (version := current.load(tenant, agent_id).version) < rounds:
+        try:
+            services.record_heartbeat(
+                tenant=tenant,
+                agent_id=agent_id,
+                **HEARTBEAT,
+                by=by,
+                request=Request(if_version=version),
+            )
+            won.append(version)
+        except VersionMismatch:
+            lost += 1
+    return {"won": won, "lost": lost}
+
+
+def command(tenant: str, agent_ids: list[str], name: str, commands: int) -> Findings:
+    """Order this and that of the same agents as everybody else; how each order ended."""
+    from agents import services
+    from agents.command import RaceLost
+    from agents.domain.errors import RuleViolated
+    from events.log.proposal import Context
+
+    chance = random.Random(name)
+    by = Context(actor="system:test")
+    ended: Counter[str] = Counter()
+    for number in range(commands):
+        to: Any = {"tenant": tenant, "agent_id": chance.choice(agent_ids), "by": by}
+        task_id = f"t-{chance.randrange(commands)}"
+        verb = chance.choice(["assign", "complete", "fail", "heartbeat", "pause", "resume"])
+        orders: dict[str, Callable[[], object]] = {
+            "assign": partial(services.assign_task, task_id=task_id, **to),
+            "complete": partial(_complete, **to),
+            "fail": partial(_fail, **to),
+            "heartbeat": partial(services.record_heartbeat, **HEARTBEAT, **to),
+            "pause": partial(services.pause_agent, reason=f"{name} {number}", **to),
+            "resume": partial(services.resume_agent, **to),
+        }
+        try:
+            orders[verb]()
+            ended[verb] += 1
+        except RuleViolated as refused:
+            ended[f"refused {refused.rule}"] += 1
+        except RaceLost:
+            ended["race lost"] += 1
+    return {"ended": ended}
+
+
+def _complete(**to: Any) -> None:
+    from agents import services
+
+    services.complete_task(task_id=_current_task(**to), execution_time_ms=1, **to)
+
+
+def _fail(**to: Any) -> None:
+    from agents import services
+
+    services.fail_task(task_id=_current_task(**to), error_message="x", **to)
+
+
+def _current_task(tenant: str, agent_id: str, **_: object) -> str:
+    from agents import current
+
+    return current.load(tenant, agent_id).agent.current_task_id or "none"
+
+
+def claim(tenant: str, agent_id: str, task_ids: list[str]) -> Findings:
+    """Try to take every task for this agent; which it got."""
+    from agents import services
+    from agents.domain.errors import RuleViolated
+    from events.log.proposal import Context
+
+    to: Any = {"tenant": tenant, "agent_id": agent_id, "by": Context(actor="system:test")}
+    got = []
+    for task_id in task_ids:
+        try:
+            services.assign_task(task_id=task_id, **to)
+        except RuleViolated as refused:
+            if refused.rule not in ("task_held", "task_completed"):
+                raise
+        else:
+            got.append(task_id)
+            services.complete_task(task_id=task_id, execution_time_ms=1, **to)
+    return {"got": got}
+
+
+def send_again(tenant: str, agent_id: str, keys: int) -> Findings:
+    """The same requests as everybody else, each with its idempotency key; the answers."""
+    from agents import services
+    from agents.command import Request
+    from events.idempotency import Answer, AnsweredBefore, Once
+    from events.log.proposal import Context
+
+    told, recorded = [], 0
+    for key in range(keys):
+        once = Once.of(
+            tenant=tenant, principal="token:ci", method="POST", path="/", key=str(key), body=b"{}"
+        )
+        answer = once.earlier_answer()
+        if answer is None:
+            try:
+                answer = services.record_heartbeat(
+                    tenant=tenant,
+                    agent_id=agent_id,
+                    **HEARTBEAT,
+                    by=Context(actor="token:ci"),
+                    request=Request(
+                        once=once,
+                        render=lambda _, version, __: Answer(200, {"v": version, "seq": None}),
+                    ),
+                ).answer
+                recorded += 1
+            except AnsweredBefore:
+                answer = once.earlier_answer()
+        assert answer is not None
+        told.append(answer.body)
+    return {"told": told, "recorded": recorded}
+
+
+def add_members(tenant: str, usernames: list[str]) -> Findings:
+    """Let the same people in as everybody else; whom this process let in."""
+    from events import tenants
+    from events.log.proposal import Context
+
+    added, refused = [], 0
+    for username in usernames:
+        try:
+            tenants.add_member(tenant, username, "operator", by=Context(actor="user:alice"))
+            added.append(username)
+        except tenants.Refused as refusal:
+            if refusal.code != "already_exists":
+                raise
+            refused += 1
+    return {"added": added, "refused": refused}
+
+
+def toil(tenant: str, agent_id: str) -> Findings:
+    """Work until killed: tasks with idempotency keys, one after the other."""
+    from agents import current, services
+    from agents.command import Request
+    from events.idempotency import Answer, Once
+    from events.log.proposal import Context
+
+    to: Any = {"tenant": tenant, "agent_id": agent_id, "by": Context(actor="system:test")}
+    until = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < until:
+        loaded = current.load(tenant, agent_id)
+        once = Once.of(
+            tenant=tenant,
+            principal="token:ci",
+            method="POST",
+            path=agent_id,
+            key=str(loaded.version),
+            body=b"{}",
+        )
+        request = Request(
+            once=once,
+            render=lambda agent, version, _: Answer(
+                200, {"agent_id": agent.agent_id, "seq": None}, version=version
+            ),
+        )
+        task_id = loaded.agent.current_task_id
+        if task_id is None:
+            services.assign_task(task_id=f"{agent_id}-{loaded.version}", request=request, **to)
+        else:
+            services.complete_task(task_id=task_id, execution_time_ms=1, request=request, **to)
+    return {}
+
+
+JOBS: dict[str, Callable[..., Findings]] = {
+    job.__name__: job
+    for job in (write, follow, take_rounds, command, claim, send_again, add_members, toil)
+}
+
+if __name__ == "__main__":
+    django.setup()
+    job, given = JOBS[sys.argv[1]], json.loads(sys.argv[2])
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    sys.stdout.write(json.dumps(job(**given)) + "\n")

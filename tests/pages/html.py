@@ -1,0 +1,53 @@
+"""What the tests want to know of a page's HTML."""
+
+from html.parser import HTMLParser
+
+ELSEWHERE = ("http:", "https:", "//", "data:", "javascript:")
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[str] = []
+        self.forms: list[str] = []
+        self.fields: list[str] = []
+        self.labelled: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        if tag == "style" or "style" in attributes:
+            self.faults.append(f"inline style: {self.get_starttag_text()}")
+        if tag == "script" and "src" not in attributes:
+            self.faults.append("inline script")
+        self.faults += [f"inline handler: {name}" for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "action"):
+            if attributes.get(name, "").startswith(ELSEWHERE):
+                self.faults.append(f"from elsewhere: {attributes[name]}")
+        if tag == "form":
+            self.forms.append(attributes.get("action", ""))
+        if tag == "label" and "for" in attributes:
+            self.labelled.add(attributes["for"])
+        typed = tag in {"input", "select", "textarea"} and attributes.get("type") != "hidden"
+        if typed and "id" in attributes:
+            self.fields.append(attributes["id"])
+
+
+def _read(html: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(html)
+    return reader
+
+
+def what_the_policy_forbids(html: str) -> list[str]:
+    """Inline styles, scripts and handlers, and whatever comes from another origin."""
+    return _read(html).faults
+
+
+def form_actions(html: str) -> list[str]:
+    return _read(html).forms
+
+
+def fields_without_label(html: str) -> list[str]:
+    """The ids of the fields that no label names; a field without an id stands inside its label."""
+    reader = _read(html)
+    return [field for field in reader.fields if field not in reader.labelled]

@@ -1,0 +1,203 @@
+"""The agents' list and pages."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agents import services
+from agents.models import CurrentAgent
+from agents.pages import fleet
+from events.facts import utc_now
+from tests.pages.conftest import World, text_of
+from tests.pages.html import form_actions
+
+MOST_QUERIES = 9
+
+
+def heartbeat(world: World, agent_id: str, seconds_ago: int) -> None:
+    services.record_heartbeat(
+        **world.to(agent_id),
+        success_rate=1,
+        response_time_ms=12,
+        cpu_usage_percent=3.5,
+        memory_usage_percent=40,
+        now=utc_now() - timedelta(seconds=seconds_ago),
+    )
+
+
+def listed(world: World, **query: str) -> list[str]:
+    """The ids on the list, in order."""
+    page = world.carol.get(world.page("agents/"), **query).context["page"]
+    return [each.agent.agent_id for each in page.agents]
+
+
+def test_the_list_says_how_each_agent_stands(world: World) -> None:
+    world.busy_agent("agent-1", "t-7")
+    heartbeat(world, "agent-1", seconds_ago=4_000)
+
+    text = text_of(world.carol.get(world.page("agents/")))
+
+    for expected in ("Name of agent-1", "agent-1", "BUSY", "active", "healthy", "t-7"):
+        assert expected in text
+    assert "1 h 6 min ago" in text
+    assert ">4,00" in text  # seconds, of which a few may pass
+
+
+def test_terminated_agents_are_listed_only_when_asked_for(world: World) -> None:
+    world.create_agent("agent-1")
+    world.create_agent("agent-2")
+    services.terminate_agent(**world.to("agent-2"), reason="Old")
+
+    assert listed(world) == ["agent-1"]
+    assert listed(world, status="TERMINATED") == ["agent-2"]
+    assert listed(world, intent="terminated") == ["agent-2"]
+
+
+def test_the_list_is_narrowed_by_status_intent_health_and_text(world: World) -> None:
+    world.create_agent("agent-1", name="Ada")
+    world.active_agent("agent-2", name="Bert")
+    world.busy_agent("agent-3")
+    heartbeat(world, "agent-3", seconds_ago=1)
+
+    assert listed(world, status="BUSY") == ["agent-3"]
+    assert listed(world, intent="registered") == ["agent-1"]
+    assert listed(world, health="unknown") == ["agent-1", "agent-2"]
+    assert listed(world, q="BER") == ["agent-2"]
+    assert listed(world, q="ENT-3") == ["agent-3"]
+    assert listed(world, q="100%") == []
+    world.create_agent("agent-4", name="ÄRGER")
+    assert listed(world, q="ärg") == ["agent-4"]
+    assert listed(world, status="no such status") == []
+
+
+def test_pages_follow_each_other_without_a_gap_or_a_repetition(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        world.create_agent(f"agent-{number}")
+    monkeypatch.setattr(fleet.page, "__defaults__", (3,))
+    seen: list[list[str]] = []
+    query: str | None = "?q=agent"
+
+    while query is not None:
+        context = world.carol.get(world.page("agents/") + query).context
+        seen.append([each.agent.agent_id[-1] for each in context["page"].agents])
+        query = context["next"]
+
+    assert seen == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+
+
+@pytest.mark.parametrize("row", [{"fold": 0, "state": "{}"}, {"state": "{"}], ids=str)
+def test_a_row_of_another_release_or_a_spoilt_one_is_replayed(
+    world: World, row: dict[str, object]
+) -> None:
+    world.busy_agent("agent-1", "t-7")
+    services.record_health_failure(**world.to("agent-1"), reason="No answer")
+    CurrentAgent.objects.filter(tenant=world.acme).update(**row)
+
+    assert "t-7" in text_of(world.carol.get(world.page("agents/")))
+    assert "agent-1" in text_of(world.carol.get(world.page()))
+
+
+@pytest.mark.parametrize("page", ["", "agents/", "agents/agent-00/", "events/"])
+def test_more_agents_and_events_cost_no_more_queries_and_no_event_is_counted(
+    world: World, page: str
+) -> None:
+    world.create_agent("agent-00")
+    queries(world, page)  # the first visit notes the tenant in the session
+    few = queries(world, page)
+    for number in range(1, 12):
+        world.active_agent(f"agent-{number:02d}")
+        heartbeat(world, f"agent-{number:02d}", seconds_ago=1)
+    many = queries(world, page)
+
+    assert len(many) == len(few) <= MOST_QUERIES
+    assert not [sql for sql in many if "COUNT(" in sql.upper() and "events_event" in sql]
+
+
+def queries(world: World, page: str) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        assert world.alice.get(world.page(page)).status_code == 200
+    return [query["sql"] for query in captured.captured_queries]
+
+
+def test_an_empty_fleet_says_what_to_do_next(world: World) -> None:
+    assert "Register the first one" in text_of(world.bob.get(world.page("agents/")))
+    assert "As soon as an operator" in text_of(world.carol.get(world.page("agents/")))
+    assert "Create agent" not in text_of(world.carol.get(world.page()))
+
+
+def test_filters_that_match_nothing_say_so(world: World) -> None:
+    world.create_agent()
+
+    assert "No agent matches" in text_of(world.carol.get(world.page("agents/"), q="nothing"))
+
+
+def test_the_agents_page_shows_its_state_and_its_events_newest_first(world: World) -> None:
+    world.create_agent(
+        description="Translates letters", tags=["eu-west"], metadata={"owner": "team-a"}
+    )
+    services.activate_agent(**world.to())
+    services.assign_task(**world.to(), task_id="t-7")
+
+    response = world.carol.get(world.page("agents/agent-1/"))
+
+    text = text_of(response)
+    for expected in ("Translates letters", "translation", "eu-west", "team-a", "t-7", "BUSY"):
+        assert expected in text
+    assert [event.version for event in response.context["page"].rows] == [5, 4, 3, 2, 1]
+
+
+def test_the_older_events_of_an_agent_follow_without_a_gap(world: World) -> None:
+    world.active_agent()
+    for _ in range(40):
+        heartbeat(world, "agent-1", seconds_ago=1)
+    path = world.page("agents/agent-1/")
+
+    first = world.carol.get(path).context
+    second = world.carol.get(path + first["older"]).context
+
+    versions = [event.version for event in (*first["page"].rows, *second["page"].rows)]
+    assert versions == list(range(43, 0, -1))
+    assert second["older"] is None
+
+
+def test_what_people_wrote_is_text_and_never_markup(world: World) -> None:
+    world.create_agent(name="<script>alert(1)</script>", metadata={"x": "</code><img src=x>"})
+
+    for page in ("agents/", "agents/agent-1/", "", "events/"):
+        text = text_of(world.alice.get(world.page(page)))
+        assert "<script>alert" not in text
+        assert "<img src=x>" not in text
+
+
+def test_an_auditor_sees_no_command(world: World) -> None:
+    world.busy_agent()
+
+    actions = form_actions(text_of(world.carol.get(world.page("agents/agent-1/"))))
+
+    assert actions == ["/admin/logout/"]
+    assert "new-agent" not in text_of(world.carol.get(world.page("agents/")))
+
+
+def test_the_dashboard_counts_the_fleet_and_names_the_unhealthy(world: World) -> None:
+    world.create_agent("agent-1")
+    world.active_agent("agent-2")
+    world.active_agent("agent-3", name="Sick one")
+    services.record_health_failure(**world.to("agent-3"), reason="No answer")
+    world.create_agent("agent-4")
+    services.terminate_agent(**world.to("agent-4"), reason="Old")
+
+    response = world.carol.get("/admin/")
+
+    counts = response.context["counts"]
+    assert {str(status): number for status, number in counts.by_status.items() if number} == {
+        "REGISTERED": 1,
+        "AVAILABLE": 1,
+        "UNHEALTHY": 1,
+        "TERMINATED": 1,
+    }
+    assert counts.living == 3
+    assert "Sick one" in text_of(response)
