@@ -17,6 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from events.notes import BadKey, Key
+
 KNOWN = frozenset(
     {
         "AGENTMESH_SECRET_KEY",
@@ -26,6 +28,7 @@ KNOWN = frozenset(
         "AGENTMESH_TRUSTED_PROXIES",
         "AGENTMESH_DEBUG",
         "AGENTMESH_SIGNING_KEY",
+        "AGENTMESH_VERIFICATION_KEYS",
         "AGENTMESH_ENCRYPTION_KEYS",
         "AGENTMESH_NATS_URL",
         "AGENTMESH_RATE_LIMITS",
@@ -60,9 +63,12 @@ class Environment:
     debug: bool
     secret_key: str | None  # None: nobody but this machine can reach us, so a local key will do
     signing_key: bytes | None  # the 32 bytes of an Ed25519 private key
+    verification_keys: tuple[str, ...]  # of those that signed before: <name>+<id>+<base64>
     encryption_keys: tuple[bytes, ...]  # 32 bytes each; the first encrypts, all decrypt
     nats_urls: tuple[str, ...]
     rate_limits: Mapping[str, str]  # scope → "<count>/<period>", as DRF's throttles take it
+
+    is_local: bool  # nobody but this machine can reach us
 
     @property
     def https(self) -> bool:
@@ -87,9 +93,11 @@ def read(environ: Mapping[str, str]) -> Environment:
         debug=_debug(given.get("AGENTMESH_DEBUG", "0"), visitors),
         secret_key=_secret_key(given.get("AGENTMESH_SECRET_KEY"), visitors),
         signing_key=_signing_key(given.get("AGENTMESH_SIGNING_KEY")),
+        verification_keys=_verification_keys(given.get("AGENTMESH_VERIFICATION_KEYS", "")),
         encryption_keys=_encryption_keys(given.get("AGENTMESH_ENCRYPTION_KEYS", "")),
         nats_urls=_nats_urls(given.get("AGENTMESH_NATS_URL", "")),
         rate_limits=_rate_limits(given.get("AGENTMESH_RATE_LIMITS", "")),
+        is_local=visitors is None,
     )
 
 
@@ -262,6 +270,20 @@ def _signing_key(text: str | None) -> bytes | None:
             "Give 32 random bytes in base64 (`openssl rand -base64 32`) or an unencrypted PEM.",
         )
     return key
+
+
+def _verification_keys(text: str) -> tuple[str, ...]:
+    for position, item in enumerate(_items(text), start=1):
+        try:
+            Key.parse(item)
+        except BadKey as error:
+            raise WrongSetting(
+                "AGENTMESH_VERIFICATION_KEYS",
+                f"has a key, number {position}, that is no verifier key",
+                "Give those that signed before, such as mesh.example.org+1a2b3c4d+AbC…=, "
+                "separated by commas.",
+            ) from error
+    return tuple(_items(text))
 
 
 def _encryption_keys(text: str) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from agentmesh_site.cache_and_email import django_cache, django_email
 from agentmesh_site.databases import django_database
 from agentmesh_site.environment import WrongSetting, read
-from agentmesh_site.secret_key import local_secret_key
+from agentmesh_site.local_keys import local_secret_key, local_signing_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -30,6 +30,9 @@ def _database() -> dict[str, Any]:
 try:
     ENVIRONMENT = read(os.environ)
     SECRET_KEY = ENVIRONMENT.secret_key or local_secret_key(VAR_DIR / "secret_key")
+    SIGNING_KEY = ENVIRONMENT.signing_key
+    if SIGNING_KEY is None and ENVIRONMENT.is_local:
+        SIGNING_KEY = local_signing_key(VAR_DIR / "signing_key")
     DATABASES = {"default": _database()}
     CACHES = {"default": django_cache(_given("CACHE_URL", "locmemcache://"))}
     globals().update(django_email(_given("EMAIL_URL", "consolemail://")))
@@ -141,7 +144,7 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 
-SIGNING_KEY = ENVIRONMENT.signing_key
+VERIFICATION_KEYS = ENVIRONMENT.verification_keys
 ENCRYPTION_KEYS = ENVIRONMENT.encryption_keys
 NATS_URLS = ENVIRONMENT.nats_urls
 RATE_LIMITS = ENVIRONMENT.rate_limits

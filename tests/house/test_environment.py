@@ -10,6 +10,7 @@ from agentmesh_site.environment import Environment, WrongSetting, read
 
 SECRET = "correct-horse-battery-staple-" * 3
 KEY = base64.b64encode(bytes(range(32))).decode()
+VERIFIER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 OTHER_KEY = base64.urlsafe_b64encode(bytes(range(200, 232))).decode()
 
 
@@ -30,6 +31,8 @@ def test_with_nothing_set_everything_stays_on_this_machine() -> None:
         debug=False,
         secret_key=None,
         signing_key=None,
+        verification_keys=(),
+        is_local=True,
         encryption_keys=(),
         nats_urls=(),
         rate_limits={},
@@ -77,6 +80,8 @@ def test_keys_are_taken_in_base64_of_either_alphabet_and_as_pem() -> None:
     assert read({"AGENTMESH_SIGNING_KEY": pem}).signing_key == key.private_bytes_raw()
     one_line = pem.replace("\n", "\\n")
     assert read({"AGENTMESH_SIGNING_KEY": one_line}).signing_key == key.private_bytes_raw()
+    earlier = read({"AGENTMESH_VERIFICATION_KEYS": f"{VERIFIER},"})
+    assert earlier.verification_keys == (VERIFIER,)
     two = read({"AGENTMESH_ENCRYPTION_KEYS": f"{KEY},{OTHER_KEY}"}).encryption_keys
     assert two == (bytes(range(32)), bytes(range(200, 232)))
 
@@ -121,6 +126,8 @@ WRONG = [
     ("AGENTMESH_SIGNING_KEY", "c2hvcnQ="),
     ("AGENTMESH_SIGNING_KEY", "not base64 at all"),
     ("AGENTMESH_SIGNING_KEY", "-----BEGIN PRIVATE KEY-----\\nnonsense"),
+    ("AGENTMESH_VERIFICATION_KEYS", "mesh.example.org"),
+    ("AGENTMESH_VERIFICATION_KEYS", f"{VERIFIER},mesh.example.org+00000000+{KEY}"),
     ("AGENTMESH_ENCRYPTION_KEYS", f"{KEY},c2hvcnQ="),
     ("AGENTMESH_ENCRYPTION_KEYS", f"{KEY},{KEY}"),
     ("AGENTMESH_NATS_URL", "http://127.0.0.1:4222"),
