@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 
-from projections.stream import frames, reading
+from events.log import cursor
+from events.log.cursor import LogDamaged, NotInTheLog, Position
+from projections.stream import frames
 from projections.stream.passes import Pass
-from projections.stream.positions import Position
-from projections.stream.reading import LogDamaged, NotInTheLog, ReadingThreads
+from projections.stream.reading import ReadingThreads
 from projections.stream.tail import Entry, Tail
 from projections.stream.wishes import Filter
 
@@ -155,10 +156,10 @@ class Follower:
         if next_seq <= self._tail.position.seq and self._entry(next_seq) is None:
             try:
                 rows = await self._threads.ask(
-                    reading.page, self._tail.tenant, self.position, self._page_size
+                    cursor.page, self._tail.tenant, self.position, self._page_size
                 )
             except NotInTheLog as difference:
-                end = await self._threads.ask(reading.head, self._tail.tenant)
+                end = await self._threads.ask(cursor.head, self._tail.tenant)
                 return self._start_over(difference.reason, end)
             self._page = {row.seq: Entry(row) for row in rows}
             largest = max((len(row.data) for row in rows), default=1)

@@ -4,8 +4,8 @@ import msgspec
 from django_eventstream.utils import sse_encode_event
 
 from events.cloudevents import cloud_event
+from events.log.cursor import Position
 from events.models import Event
-from projections.stream.positions import Position
 
 RETRY_MS = 2_000
 COMMENT = b":\n\n"

@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from events.access import Right
 from events.api.door import SEQ, TenantDoor
 from events.api.problem import not_found
+from events.log import cursor
+from events.log.cursor import NotInTheLog, Position
 from projections.stream import reading
 from projections.stream.follower import Order
 from projections.stream.passes import Pass
-from projections.stream.positions import Position
-from projections.stream.reading import NotInTheLog
 from projections.stream.wishes import HEADER, PARAMETERS, Wishes, read_wishes
 
 ORDER = "agentmesh.stream.order"  # the scope's key
@@ -46,7 +46,7 @@ class Stream(TenantDoor):
 
     def _head(self) -> Position:
         try:
-            return reading.head(self.tenant)
+            return cursor.head(self.tenant)
         except NotInTheLog:
             raise not_found() from None
 

@@ -1,30 +1,16 @@
 """Places in a log, and their ids on the wire: `<seq>-<first 8 hex digits of that event's hash>`."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-MARK_BYTES = 4
+from events.log.cursor import Position
+
 _ID = re.compile(r"(0|[1-9][0-9]{0,18})(?:-([0-9a-f]{8}))?")
 _MAX_SEQ = 2**63 - 1
 
 
 class MalformedId(ValueError):
     """A text that is no id of a place in any log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """After event `seq`, whose hash is `hash`; after nothing, when seq is 0."""
-
-    seq: int
-    hash: bytes = field(repr=False)
-
-    @property
-    def id(self) -> str:
-        return f"{self.seq}-{self.hash[:MARK_BYTES].hex()}" if self.seq else "0"
-
-
-BEGINNING = Position(0, b"")
 
 
 @dataclass(frozen=True, slots=True)

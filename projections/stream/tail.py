@@ -6,11 +6,11 @@ from typing import Protocol
 
 from django.db import Error as DatabaseError
 
+from events.log import cursor
+from events.log.cursor import LogDamaged, NotInTheLog, Position
 from events.models import Event
-from projections.stream import reading
 from projections.stream.frames import event_frame
-from projections.stream.positions import Position
-from projections.stream.reading import LogDamaged, NotInTheLog, ReadingThreads
+from projections.stream.reading import ReadingThreads
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Tail:
     async def _catch_up(self) -> None:
         while True:
             try:
-                rows = await self._threads.ask(reading.page, self.tenant, self.position, PAGE)
+                rows = await self._threads.ask(cursor.page, self.tenant, self.position, PAGE)
             except NotInTheLog as difference:
                 await self._start_over(difference)
                 return
@@ -98,7 +98,7 @@ class Tail:
                 return
 
     async def _start_over(self, difference: NotInTheLog) -> None:
-        self.position = await self._threads.ask(reading.head, self.tenant)
+        self.position = await self._threads.ask(cursor.head, self.tenant)
         self._ring.clear()
         self._ring_bytes = 0
         self.restored += 1

@@ -9,12 +9,12 @@ import pytest
 from django.db import connections
 
 from events.bus import events_committed
-from events.log import read
+from events.log import cursor, read
+from events.log.cursor import BEGINNING, Position
 from events.patterns import Pattern
-from projections.stream import follower, reading, tail
+from projections.stream import follower, tail
 from projections.stream.follower import Order, Wire
 from projections.stream.passes import Pass
-from projections.stream.positions import BEGINNING, Position
 from projections.stream.streams import Streams
 from projections.stream.wishes import Filter
 from tests.stream.client import Message, messages
@@ -122,9 +122,9 @@ def small_ring(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_seam_shows_between_the_tail_and_the_database(acme: Fleet) -> None:
     """Clients of every speed, from every start, while events come in faster than the ring holds."""
     chance = random.Random(7)
-    head = reading.head(acme.tenant)
+    head = cursor.head(acme.tenant)
     slow = order(acme, BEGINNING, head)
-    here = reading.head(acme.tenant)
+    here = cursor.head(acme.tenant)
 
     async def scenario(streams: Streams) -> None:
         clients = [
@@ -153,7 +153,7 @@ def test_a_commit_in_this_process_is_heard_without_waiting_for_the_pulse(
     acme: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("projections.stream.streams.PULSE_SECONDS", 60)
-    wanted = order(acme, head := reading.head(acme.tenant), head)
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
 
     async def scenario(streams: Streams) -> None:
         client = Client()
@@ -171,7 +171,7 @@ def test_without_a_wake_up_the_pulse_finds_what_is_new(
     acme: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Streams, "_hear", lambda *_args, **_kwargs: None)
-    wanted = order(acme, head := reading.head(acme.tenant), head)
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
 
     async def scenario(streams: Streams) -> None:
         client = Client()
@@ -191,7 +191,7 @@ def test_a_quiet_stream_shows_that_it_lives_and_moves_past_what_its_filter_skips
     assert follower.SIGN_OF_LIFE_SECONDS < 15
     monkeypatch.setattr(follower, "SIGN_OF_LIFE_SECONDS", 0.2)
     nothing = Filter(types=Pattern.of("AgentTerminated*"))
-    wanted = order(acme, head := reading.head(acme.tenant), head, filter=nothing)
+    wanted = order(acme, head := cursor.head(acme.tenant), head, filter=nothing)
 
     async def scenario(streams: Streams) -> None:
         client = Client()
@@ -214,7 +214,7 @@ def test_a_quiet_stream_shows_that_it_lives_and_moves_past_what_its_filter_skips
 
 def test_while_nobody_listens_nothing_runs_and_commands_pay_nothing(acme: Fleet) -> None:
     listeners = len(events_committed.receivers)
-    wanted = order(acme, head := reading.head(acme.tenant), head)
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
 
     async def scenario(streams: Streams) -> None:
         client = Client()
@@ -235,7 +235,7 @@ def test_a_client_that_does_not_read_is_cut_off_and_costs_a_bounded_buffer(
 ) -> None:
     monkeypatch.setattr(follower, "WRITE_TIMEOUT_SECONDS", 0.3)
     acme.beat(300)
-    wanted = order(acme, BEGINNING, reading.head(acme.tenant))
+    wanted = order(acme, BEGINNING, cursor.head(acme.tenant))
 
     async def scenario(streams: Streams) -> None:
         client = Client()
@@ -254,7 +254,7 @@ def test_a_client_that_does_not_read_is_cut_off_and_costs_a_bounded_buffer(
 
 def test_at_the_end_every_stream_says_so_and_a_stuck_one_does_not_delay_it(acme: Fleet) -> None:
     acme.beat(2)
-    wanted = order(acme, BEGINNING, reading.head(acme.tenant))
+    wanted = order(acme, BEGINNING, cursor.head(acme.tenant))
 
     async def scenario(streams: Streams) -> None:
         client = Client()
@@ -276,7 +276,7 @@ def test_at_the_end_every_stream_says_so_and_a_stuck_one_does_not_delay_it(acme:
 def test_a_log_that_was_replaced_under_a_stream_resets_it(acme: Fleet) -> None:
     """A restored backup: the events until here are others than those the tail has read."""
     acme.beat(2)
-    head = reading.head(acme.tenant)
+    head = cursor.head(acme.tenant)
     elsewhere = Position(head.seq - 1, b"\xff" * 32)
     longer = Position(head.seq + 50, b"\xff" * 32)
 
@@ -286,7 +286,7 @@ def test_a_log_that_was_replaced_under_a_stream_resets_it(acme: Fleet) -> None:
         async def scenario(streams: Streams, wanted: Order = wanted) -> None:
             client = Client()
             following = await follow(streams, wanted, client)
-            now = await in_thread(reading.head, acme.tenant)
+            now = await in_thread(cursor.head, acme.tenant)
             await client.has_heard(now.id)
             await in_thread(acme.beat)
             last = await in_thread(lambda: acme.ids[-1])
@@ -300,9 +300,7 @@ def test_a_log_that_was_replaced_under_a_stream_resets_it(acme: Fleet) -> None:
         run(scenario)
 
 
-@pytest.mark.parametrize(
-    "chore", ["projections.stream.passes.void", "projections.stream.reading.page"]
-)
+@pytest.mark.parametrize("chore", ["projections.stream.passes.void", "events.log.cursor.page"])
 def test_no_stream_outlives_what_it_depends_on(
     acme: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, chore: str
 ) -> None:
@@ -312,7 +310,7 @@ def test_no_stream_outlives_what_it_depends_on(
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr("projections.stream.streams.CHECK_PASSES_SECONDS", 0.1)
-    wanted = order(acme, head := reading.head(acme.tenant), head)
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
 
     async def scenario(streams: Streams) -> None:
         client = Client()
@@ -337,7 +335,7 @@ def test_a_hole_in_the_log_ends_the_streams(
         return [row for row in after(tenant, seq, limit) if row.seq != 6]
 
     monkeypatch.setattr(read, "after", without_the_sixth)
-    wanted = order(acme, head := reading.head(acme.tenant), head)
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
     heard: list[str] = []
 
     async def scenario(streams: Streams) -> None:

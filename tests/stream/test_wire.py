@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from events.log.cursor import BEGINNING, Position
 from events.models import Event
 from events.patterns import Pattern
 from projections.stream import frames
-from projections.stream.positions import BEGINNING, Claim, MalformedId, Position, parse_id
+from projections.stream.positions import Claim, MalformedId, parse_id
 from projections.stream.wishes import Filter
 from tests.stream.client import Message, messages
 
