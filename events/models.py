@@ -178,3 +178,28 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.status}"
+
+
+class SubscriptionCheckpoint(models.Model):
+    """How far a durable subscription has read a tenant's log: after event `seq`, whose hash it
+    remembers, so that it never goes on in another log. stopped_reason: why it may not go on."""
+
+    subscription = models.CharField(max_length=255)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    seq = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+    stopped_reason = models.TextField(null=True)
+    stopped_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "subscription"], name="events_subscriptioncheckpoint_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription} in {self.tenant_id} at {self.seq}"
