@@ -136,6 +136,9 @@ def test_ahead_of_the_head_or_in_another_log_it_stops_and_says_why_and_stays_so(
     append(acme, proposed(*heartbeats(4), version=4))
     with pytest.raises(SubscriptionStopped, match="resume_subscription"):
         catch_up(subscription, acme)
+    stand_at(acme, 4, stored(acme)[3]["hash"])  # even when the log is the right one again
+    with pytest.raises(SubscriptionStopped, match="resume_subscription"):
+        catch_up(subscription, acme)
 
     assert ledger.heard == [1, 2, 3, 4]
     assert SubscriptionCheckpoint.objects.get(tenant=acme).stopped_at is not None
@@ -197,6 +200,19 @@ def test_of_two_processes_that_read_at_once_one_moves_the_checkpoint(
 
     assert SubscriptionCheckpoint.objects.get(tenant=acme).seq == 5
     assert catch_up(subscription, acme) == 0
+
+
+def test_what_is_stopped_while_it_reads_moves_no_further(acme: str) -> None:
+    append(acme, proposed(*heartbeats(2)))
+
+    def stop(event: Any) -> None:
+        SubscriptionCheckpoint.objects.filter(tenant=acme).update(stopped_reason="by hand")
+
+    subscription = EventBus().subscribe("Agent*", stop, name=NAME, start="beginning")
+    with pytest.raises(Overtaken):
+        catch_up(subscription, acme)
+
+    assert SubscriptionCheckpoint.objects.get(tenant=acme).seq == 0
 
 
 def test_tenants_have_checkpoints_of_their_own(
