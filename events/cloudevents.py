@@ -84,7 +84,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
             causationid=row.causation_id,
             traceparent=row.traceparent,
             hash=bytes(row.hash).hex(),
-            data=_data(row, version),
+            data=msgspec.Raw(data_in(row, version)),
         )
     )
 
@@ -107,13 +107,13 @@ def _served_version(type: str, stored: str, schema: str | None) -> str:
         return stored
     try:
         registry.fact_type(type, stored)
-        return registry.versions(type)[-1] if schema is None else registry.at_most(type, schema)
+        return registry.served(type, schema)
     except registry.UnknownFact:
         return stored  # written by a newer release, whose casters we do not have
 
 
-def _data(row: Event, version: str) -> msgspec.Raw:
+def data_in(row: Event, version: str) -> bytes:
+    """The event's data as JSON in `version`: the stored text itself when it is of that version."""
     if version == row.schema_version:
-        return msgspec.Raw(row.data.encode())
-    payload = msgspec.json.decode(row.data)
-    return msgspec.Raw(_encode(registry.cast(payload, row.type, row.schema_version, version)))
+        return row.data.encode()
+    return registry.recast(row.data, row.type, row.schema_version, version)
