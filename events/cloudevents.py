@@ -13,6 +13,7 @@ from django.conf import settings
 from events import registry
 from events.models import Event
 from events.moments import rfc3339
+from events.schemas import document
 
 STORED = "stored"
 AGENT_STREAM = "agent"
@@ -59,7 +60,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
 
     The stored text itself is the data wherever nothing has to be cast.
     """
-    version = _served_version(row.type, row.schema_version, schema)
+    version = served_version(row.type, row.schema_version, schema)
     of_agent = row.stream_type == AGENT_STREAM
     source = f"/tenants/{row.tenant_id}"
     return _encode(
@@ -71,7 +72,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
             subject=row.stream_id if of_agent else None,
             time=rfc3339(row.occurred_at),
             datacontenttype="application/json",
-            dataschema=f"{settings.PUBLIC_URL}/api/v1/schemas/{row.type}/{version}",
+            dataschema=dataschema(row.type, version),
             schemaversion=version,
             tenant=row.tenant_id,
             seq=str(row.seq),
@@ -89,6 +90,11 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
     )
 
 
+def dataschema(type: str, version: str) -> str:
+    """The absolute address of a schema."""
+    return f"{settings.PUBLIC_URL}{document.path(type, version)}"
+
+
 def check_schema(schema: str | None) -> None:
     """Raises UnknownSchema unless `cloud_event` can serve it."""
     if schema is not None and schema not in schemas():
@@ -102,7 +108,8 @@ def schemas() -> tuple[str, ...]:
 
 
 @cache
-def _served_version(type: str, stored: str, schema: str | None) -> str:
+def served_version(type: str, stored: str, schema: str | None) -> str:
+    """In which version an event that is stored in `stored` is shown to who pinned `schema`."""
     if schema == STORED:
         return stored
     try:
