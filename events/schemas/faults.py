@@ -12,8 +12,8 @@ from itertools import pairwise
 from events import registry
 from events.casters import Caster
 from events.registry import Kind
-from events.schemas import document
-from events.schemas.lock import Locked, LockUnreadable, read
+from events.schemas import document, lock
+from events.schemas.lock import Locked, LockUnreadable
 
 CHANGED, NO_CASTER, NOT_LOCKED = "events.E002", "events.E003", "events.E004"
 GUIDE = "docs/schemas.md says how"
@@ -35,7 +35,7 @@ class Fault:
 def faults() -> list[Fault]:
     """All that the system checks report."""
     try:
-        locked = read()
+        locked = lock.read(lock.HERE)
     except LockUnreadable as error:
         hint = "Take the file from version control, then run manage.py schema_lock."
         return [*in_casters(), Fault(NOT_LOCKED, str(error), hint)]

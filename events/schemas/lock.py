@@ -33,7 +33,7 @@ class LockUnreadable(Exception):
     """The lock file is missing, or is no lock."""
 
 
-def read(folder: Path = HERE) -> Locked:
+def read(folder: Path) -> Locked:
     """Raises LockUnreadable."""
     try:
         return msgspec.json.decode((folder / "lock.json").read_bytes(), type=Locked)

@@ -35,7 +35,7 @@ class Update:
         (self.folder / "lock.json").write_bytes(raw + b"\n")
 
 
-def planned(folder: Path = lock.HERE, unreleased: Collection[Kind] = ()) -> Update:
+def planned(folder: Path, unreleased: Collection[Kind] = ()) -> Update:
     """What an update would do. `unreleased`: versions that no release has recorded, and whose
     entries may therefore change or go. Raises lock.LockUnreadable."""
     update = Update(folder)
@@ -73,13 +73,15 @@ def _take(update: Update, kind: Kind, before: Entry | None, *, may_change: bool)
             f" of events/schemas/golden/{file.name}."
         )
         return
+    if may_change:
+        payloads = _stored_again(kind, payloads)
     fault = lock.fault_of_payloads(kind, payloads)
     if fault is not None:
         update.refusals.append(f"events/schemas/golden/{file.name}: {fault}.")
         return
     entry = lock.entry_of(kind, payloads)
     update.locked.setdefault(kind.type, {})[kind.version] = entry
-    if not file.exists():
+    if not file.exists() or file.read_bytes() != payloads:
         update.payloads[file] = payloads
     if before is None:
         update.news.append(f"{kind} is new.")
@@ -92,6 +94,16 @@ def _take(update: Update, kind: Kind, before: Entry | None, *, may_change: bool)
         update.news.append(f"{kind} is changed.")
     elif before.sha256 != entry.sha256:
         update.news.append(f"{kind} has other words.")
+
+
+def _stored_again(kind: Kind, payloads: bytes) -> bytes:
+    """The payloads as the definition would store them now, where it can read them at all."""
+    definition = registry.fact_type(*kind)
+    try:
+        facts = [msgspec.json.decode(line, type=definition) for line in payloads.splitlines()]
+    except msgspec.DecodeError:
+        return payloads
+    return b"".join(msgspec.json.encode(fact) + b"\n" for fact in facts)
 
 
 def _from_neighbour(update: Update, kind: Kind) -> bytes:
