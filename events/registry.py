@@ -150,17 +150,20 @@ def _typed(type: str, version: str) -> Callable[[bytes | str], Fact]:
 def recast(text: bytes | str, type: str, version: str, to_version: str) -> bytes:
     """The stored text of one version as JSON of another, up or down; what the definition leaves
     open comes through to the byte. Raises UnknownFact, and what a decoder raises."""
-    steps = _way(type, version, to_version)
-    if not steps:
+    if not _way(type, version, to_version):
         return text.encode() if isinstance(text, str) else text
     _typed(type, version)(text)  # a caster may rely on the shape that its version promises
-    payload = _payload(type, version)(text)
-    for step in steps:
-        payload = step(payload)
-    return _encode(payload)
+    return _walk(text, type, version, to_version)
 
 
 _encode = msgspec.json.encode
+
+
+def _walk(text: bytes | str, type: str, version: str, to_version: str) -> bytes:
+    payload = _payload(type, version)(text)
+    for step in _way(type, version, to_version):
+        payload = step(payload)
+    return _encode(payload)
 
 
 @cache
@@ -215,7 +218,7 @@ def represent(event: Fact, pinned: str | None) -> Fact:
     wanted = served(event.type, pinned)
     if wanted == event.version:
         return event
-    text = recast(_encode(event), event.type, event.version, wanted)
+    text = _walk(_encode(event), event.type, event.version, wanted)
     other = _typed(event.type, wanted)(text)
     return other.with_envelope(event.envelope) if event.envelope else other
 
