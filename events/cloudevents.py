@@ -85,7 +85,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
             causationid=row.causation_id,
             traceparent=row.traceparent,
             hash=bytes(row.hash).hex(),
-            data=msgspec.Raw(data_in(row, version)),
+            data=msgspec.Raw(data_in(row, row.data, version)),
         )
     )
 
@@ -119,8 +119,9 @@ def served_version(type: str, stored: str, schema: str | None) -> str:
         return stored  # written by a newer release, whose casters we do not have
 
 
-def data_in(row: Event, version: str) -> bytes:
-    """The event's data as JSON in `version`: the stored text itself when it is of that version."""
+def data_in(row: Event, data: str, version: str) -> bytes:
+    """`data` of an event, which is in the version that the row is stored in, as JSON in `version`;
+    the very text when that is the same."""
     if version == row.schema_version:
-        return row.data.encode()
-    return registry.recast(row.data, row.type, row.schema_version, version)
+        return data.encode()
+    return registry.recast(data, row.type, row.schema_version, version)

@@ -45,6 +45,7 @@ class Door(APIView):
     repeatable: ClassVar[Collection[str]] = ()
     format_kwarg = None  # the form is asked for with Accept alone
     is_admitted = False
+    for_anybody = False  # without login
     orders: ClassVar[Mapping[str, type[Order]]] = {}  # method → what its body is
     refusals: ClassVar[Refusals] = REFUSALS
 
@@ -69,7 +70,8 @@ class Door(APIView):
         request.META["CONTENT_LENGTH"] = str(len(self.raw_body))
 
     def initial(self, request: Request, *_: Any, **__: Any) -> None:
-        self.identify(request)
+        if not self.for_anybody:
+            require_somebody(request)
         self.admit(request)
         self.is_admitted = True
         if request.method not in self.allowed_methods:
@@ -82,10 +84,6 @@ class Door(APIView):
             raise self.broken_body
         self._check_trace_headers(request)
         self.query = Query(self.http_request, self.known.get(self.verb, ()), self.repeatable)
-
-    def identify(self, request: Request) -> None:
-        """Raise a Problem (401) unless somebody asks whom we know."""
-        require_somebody(request)
 
     def admit(self, request: Request) -> None:
         """Raise not_found() when the path names a tenant or a thing that is not there for them."""

@@ -18,8 +18,7 @@ MAX_AGE_SECONDS = 300
 class OpenDoor(Door):
     """A route for everybody. It looks at no credentials, good or bad."""
 
-    def identify(self, request: Request) -> None:
-        pass
+    for_anybody = True
 
     def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any

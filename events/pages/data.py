@@ -10,6 +10,6 @@ def newest(event: Event) -> tuple[str, bytes]:
     """The version and the JSON; as stored where this release cannot read it."""
     version = served_version(event.type, event.schema_version, None)
     try:
-        return version, data_in(event, version)
+        return version, data_in(event, event.data, version)
     except msgspec.DecodeError:  # a damaged row, which its page shows raw
         return event.schema_version, event.data.encode()
