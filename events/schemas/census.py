@@ -1,8 +1,8 @@
 """Which kinds of events the logs hold that this release cannot read.
 
 They come of a newer release that ran on the database before, or of an import. No index knows types,
-since each append would pay for it, so this reads rows, and not without bound: all of them up to
-MOST_ROWS, and in larger databases as many of the newest of each log.
+since each append would pay for it. So this reads rows, and not without bound: all of a database of
+at most MOST_ROWS, and of a larger one NEWEST_ROWS, the newest of the logs that grew last.
 """
 
 from collections import Counter
@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from django.db import connection
 
 from events import registry
-from events.models import TenantHead
+from events.models import Event, TenantHead
 from events.registry import Kind
 
-MOST_ROWS = 1_000_000  # a third of a second on PostgreSQL, a second on SQLite
+MOST_ROWS = 1_000_000
+NEWEST_ROWS = 100_000
 FEWEST_OF_A_LOG = 1_000
-
-_ALL = "SELECT type, schema_version, count(*), min(tenant_id) FROM events_event"
-_BY_KIND = " GROUP BY type, schema_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +34,40 @@ def unknown_kinds() -> list[Unknown]:
     known = set(registry.kinds())
     counts: Counter[Kind] = Counter()
     tenants: dict[Kind, str] = {}
-    for kind, count, tenant in _counted():
-        if kind not in known:
-            counts[kind] += count
-            tenants.setdefault(kind, tenant)
+    for tenant, condition, values in _stretches():
+        for kind, count in _counted(condition, values):
+            if kind not in known:
+                counts[kind] += count
+                tenants.setdefault(kind, tenant or _some_tenant(kind))
     return [Unknown(kind, counts[kind], tenants[kind]) for kind in sorted(counts)]
 
 
-def _counted() -> Iterator[tuple[Kind, int, str]]:
-    """Kinds with the number of their events and one of the tenants; a kind may come repeatedly."""
+def _counted(condition: str, values: list[str | int]) -> list[tuple[Kind, int]]:
     with connection.cursor() as cursor:
-        for condition, values in _stretches():
-            cursor.execute(_ALL + condition + _BY_KIND, values)
-            for name, version, count, tenant in cursor.fetchall():
-                yield Kind(name, version), count, tenant
+        cursor.execute(
+            f"SELECT type, schema_version, count(*) FROM events_event {condition}"
+            " GROUP BY type, schema_version",
+            values,
+        )
+        return [(Kind(name, version), count) for name, version, count in cursor.fetchall()]
 
 
-def _stretches() -> Iterator[tuple[str, list[str | int]]]:
-    """Conditions that together select what may be read, the logs that grew last before others."""
+def _some_tenant(kind: Kind) -> str:
+    events = Event.objects.across_tenants().filter(type=kind.type, schema_version=kind.version)
+    return events.values_list("tenant_id", flat=True)[0]
+
+
+def _stretches() -> Iterator[tuple[str, str, list[str | int]]]:
+    """Conditions that together select what may be read; of one tenant, or of all ("")."""
     heads = list(TenantHead.objects.across_tenants().order_by("-recorded_at", "tenant"))
-    left = MOST_ROWS
-    if sum(head.seq for head in heads) <= left:
-        yield "", []
+    if sum(head.seq for head in heads) <= MOST_ROWS:
+        yield "", "", []
         return
+    left = NEWEST_ROWS
     share = max(left // len(heads), FEWEST_OF_A_LOG)
     for head in heads:
         if left <= 0:
             return
-        yield " WHERE tenant_id = %s AND seq > %s", [head.tenant_id, head.seq - share]
+        values: list[str | int] = [head.tenant_id, head.seq - share]
+        yield head.tenant_id, "WHERE tenant_id = %s AND seq > %s", values
         left -= min(head.seq, share)

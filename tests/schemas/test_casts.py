@@ -87,6 +87,34 @@ def test_a_cast_leaves_what_is_open_as_it_was_written(result: str) -> None:
     assert recast(up, Kind(V1.type, "2.0"), "1.0") == text
 
 
+def test_what_is_open_inside_a_field_is_left_as_it_was_written_too(redefine: Redefine) -> None:
+    class Noted(DomainEvent, frozen=True):
+        notes: dict[str, list[Any]]
+
+        @classmethod
+        def wire_type(cls) -> str:
+            return "AgentNotedEvent"
+
+    class AgentNotedEvent(Noted, frozen=True):
+        version: ClassVar[str] = "2.0"
+        author: str
+
+        @classmethod
+        def wire_type(cls) -> str:
+            return "AgentNotedEvent"
+
+    redefine(
+        newest=[AgentNotedEvent],
+        ancestors=[*registry.ANCESTORS, Noted],
+        casters=[*registry.CASTERS, Caster(Noted, "2.0", lambda p: {**p, "author": "x"}, dict)],
+    )
+    text = b'{"agent_id":"a-1","notes":{"a":[1.50, 1E2]},"occurred_at":"2026-01-05T09:00:00Z"}'
+
+    up = registry.recast(text, "AgentNotedEvent", "1.0", "2.0")
+
+    assert up == text[:-1] + b',"author":"x"}'
+
+
 def test_a_number_beyond_any_reader_is_refused_and_not_changed() -> None:
     text = golden(V1)[1].replace(b'"result":null', b'"result":1e400')
 
@@ -112,11 +140,21 @@ class PausedTwo(DomainEvent, frozen=True):
         return "AgentPausedEvent"
 
 
-class PausedThree(PausedTwo, frozen=True):
-    """AgentPausedEvent, with what the people who paused it say."""
+class PausedThree(DomainEvent, frozen=True):
+    """AgentPausedEvent, with what the people who paused it say; the category has another name."""
 
     version: ClassVar[str] = "1.10"
+    reason: str
+    kind: str
     notes: dict[str, Any]
+
+    @classmethod
+    def wire_type(cls) -> str:
+        return "AgentPausedEvent"
+
+
+def renamed(payload: Payload, old: str, new: str) -> Payload:
+    return {new if name == old else name: value for name, value in payload.items()}
 
 
 def first_up(payload: Payload) -> Payload:
@@ -125,17 +163,21 @@ def first_up(payload: Payload) -> Payload:
 
 
 def first_down(payload: Payload) -> Payload:
-    kept = {name: payload[name] for name in ("agent_id", "reason", "occurred_at")}
+    kept = renamed(payload, "category", "until")
     return {**kept, "until": None, "paused_at": payload["occurred_at"]}
 
 
+def second_up(payload: Payload) -> Payload:
+    return {**renamed(payload, "category", "kind"), "notes": {}}
+
+
+def second_down(payload: Payload) -> Payload:
+    kept = {name: value for name, value in payload.items() if name != "notes"}
+    return renamed(kept, "kind", "category")
+
+
 FIRST = Caster(AgentPausedEvent, "1.1", up=first_up, down=first_down)
-SECOND = Caster(
-    PausedTwo,
-    "1.10",
-    up=lambda payload: {**payload, "notes": {}},
-    down=lambda payload: {name: value for name, value in payload.items() if name != "notes"},
-)
+SECOND = Caster(PausedTwo, "1.10", up=second_up, down=second_down)
 
 
 @pytest.fixture
@@ -156,7 +198,7 @@ def test_a_long_way_is_walked_one_neighbour_at_a_time() -> None:
     assert registry.versions("AgentPausedEvent") == ("1.0", "1.1", "1.10")
     newest = registry.decoder("AgentPausedEvent", "1.0")(text)
     assert isinstance(newest, PausedThree)
-    assert (newest.category, newest.notes) == ("load", {})
+    assert (newest.kind, newest.notes) == ("load", {})
     down = registry.represent(newest, "1.0")
     assert isinstance(down, AgentPausedEvent)
     assert down.reason == "load: high"

@@ -78,14 +78,15 @@ def test_a_very_large_database_is_asked_for_the_newest_of_the_logs_that_grew_las
     logs: tuple[str, str], dream: type[DomainEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme, globex = logs
-    append(acme, proposed(dream("a-1"), *heartbeats(9), dream("a-1")))
-    append(globex, proposed(dream("a-1"), *heartbeats(9), dream("a-1")))
-    assert [each.count for each in counted(dream)] == [4]
+    for tenant in (acme, globex):
+        append(tenant, proposed(dream("a-1"), dream("a-1"), *heartbeats(9), dream("a-1")))
+    assert [each.count for each in counted(dream)] == [6]
 
     monkeypatch.setattr(census, "FEWEST_OF_A_LOG", 2)
-    monkeypatch.setattr(census, "MOST_ROWS", 4)
+    monkeypatch.setattr(census, "MOST_ROWS", 21)
+    monkeypatch.setattr(census, "NEWEST_ROWS", 4)
     assert [(each.count, each.tenant) for each in counted(dream)] == [(2, globex)]
-    monkeypatch.setattr(census, "MOST_ROWS", 2)
+    monkeypatch.setattr(census, "NEWEST_ROWS", 2)
     assert [(each.count, each.tenant) for each in counted(dream)] == [(1, globex)]
 
 
