@@ -13,6 +13,7 @@ from agents.models import TaskClaim
 from events.facts import JSON, DomainEvent, Moment, Number
 from events.log import read
 from events.models import Event
+from events.registry import decoder
 from events.vocabulary import (
     AgentTaskAssignedEvent,
     AgentTaskCompletedEvent,
@@ -132,25 +133,30 @@ def after(tenant: str, facts: Sequence[DomainEvent]) -> Task:
 
 
 def _claim(tenant: str, task_id: str) -> TaskClaim | None:
-    """The claim, with the data of its assigning event as `assigning`."""
+    """The claim, with its assigning event: `assigning` is the data, in version `assigning_as`."""
     assigning = Event.objects.filter(
         tenant=OuterRef("tenant_id"),
         stream_type=STREAM,
         stream_id=OuterRef("agent_id"),
         version=OuterRef("assigned_version"),
-    ).values("data")
+    )
     claims = TaskClaim.objects.filter(tenant=tenant, task_id=task_id)
-    return claims.annotate(assigning=Subquery(assigning)).first()
+    return claims.annotate(
+        assigning=Subquery(assigning.values("data")),
+        assigning_as=Subquery(assigning.values("schema_version")),
+    ).first()
 
 
 def _assigned(claim: TaskClaim) -> Task:
     data: str | None = claim.assigning  # type: ignore[attr-defined]  # annotated by _claim
+    version: str = claim.assigning_as  # type: ignore[attr-defined]  # the same
+    assigned = decoder(AgentTaskAssignedEvent.wire_type(), version)(data) if data else None
     return Task(
         task_id=claim.task_id,
         agent_id=claim.agent_id,
         status=Status.ASSIGNED.value,
         assigned_at=claim.assigned_at,
-        input=msgspec.json.decode(data)["input"] if data else None,
+        input=assigned.input if isinstance(assigned, AgentTaskAssignedEvent) else None,
         earlier=_attempts(claim.attempts),
     )
 

@@ -1,44 +1,33 @@
-"""How a payload becomes the same fact in a neighbouring version: the one place that declares it.
+"""How a payload becomes the same fact in a neighbouring version. `ancestors` holds the casters.
 
-Casters work on payload dicts, as decoded from the log's JSON, and return a new dict. A new version
-of a fact adds one entry here and moves the old definition to `ancestors`; longer ways are walked
-one neighbour at a time.
+Casters work on payload dicts, as decoded from the log's JSON, and return a new dict; longer ways
+are walked one neighbour at a time. A field whose definition leaves its content open (a task's
+result, an agent's metadata) is a msgspec.Raw, so that a cast passes it on to the byte. A caster
+that has to look inside decodes it itself.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from events.facts import JSON
+from events.facts import JSON, Fact
 
 Payload = dict[str, JSON]
 Cast = Callable[[Payload], Payload]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Caster:
-    """The way between two neighbouring versions of one type, up and down."""
+    """The way between a superseded definition and the version that came next, up and down."""
 
-    type: str
-    older: str
+    definition: type[Fact]
     newer: str
     up: Cast
     down: Cast
 
+    @property
+    def type(self) -> str:
+        return self.definition.wire_type()
 
-def _completed_with_usage(payload: Payload) -> Payload:
-    return {**payload, "usage": None}
-
-
-def _completed_without_usage(payload: Payload) -> Payload:
-    return {field: value for field, value in payload.items() if field != "usage"}
-
-
-CASTERS = (
-    Caster(
-        type="AgentTaskCompletedEvent",
-        older="1.0",
-        newer="2.0",
-        up=_completed_with_usage,
-        down=_completed_without_usage,
-    ),
-)
+    @property
+    def older(self) -> str:
+        return self.definition.version

@@ -9,6 +9,8 @@ from django.db import DatabaseError, connection
 
 from events.bus import event_bus
 from events.log import guard
+from events.schemas import census
+from events.schemas.faults import faults as schema_faults
 
 
 def the_log_is_guarded(
@@ -50,6 +52,40 @@ def subscriptions_have_names(
     ]
 
 
+def schemas_are_locked(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """events.E002, E003, E004: facts, casters and the schema lock do not fit together."""
+    return [Error(fault.message, hint=fault.hint, id=fault.id) for fault in schema_faults()]
+
+
+def the_log_is_known(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """events.E005: a log holds events of a type or version that this release cannot read."""
+    if not databases or "default" not in databases:
+        return []
+    try:
+        if not {"events_event", "events_tenanthead"} <= set(connection.introspection.table_names()):
+            return []
+        found = census.unknown_kinds()
+    except DatabaseError:
+        return []  # events.E001 says so
+    return [
+        Error(
+            f"The log of {each.tenant} holds {each.kind}, which this release does not know"
+            f" ({each.count} events in the logs looked at).",
+            hint="Run a release that knows it, or bring its definition back from version control.",
+            id="events.E005",
+        )
+        for each in found
+    ]
+
+
 def register_all() -> None:
     register(the_log_is_guarded, Tags.database)
     register(subscriptions_have_names)
+    register(schemas_are_locked)
+    register(the_log_is_known, Tags.database)

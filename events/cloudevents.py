@@ -13,6 +13,7 @@ from django.conf import settings
 from events import registry
 from events.models import Event
 from events.moments import rfc3339
+from events.schemas import document
 
 STORED = "stored"
 AGENT_STREAM = "agent"
@@ -59,7 +60,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
 
     The stored text itself is the data wherever nothing has to be cast.
     """
-    version = _served_version(row.type, row.schema_version, schema)
+    version = served_version(row.type, row.schema_version, schema)
     of_agent = row.stream_type == AGENT_STREAM
     source = f"/tenants/{row.tenant_id}"
     return _encode(
@@ -71,7 +72,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
             subject=row.stream_id if of_agent else None,
             time=rfc3339(row.occurred_at),
             datacontenttype="application/json",
-            dataschema=f"{settings.PUBLIC_URL}/api/v1/schemas/{row.type}/{version}",
+            dataschema=dataschema(row.type, version),
             schemaversion=version,
             tenant=row.tenant_id,
             seq=str(row.seq),
@@ -84,9 +85,14 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
             causationid=row.causation_id,
             traceparent=row.traceparent,
             hash=bytes(row.hash).hex(),
-            data=_data(row, version),
+            data=msgspec.Raw(data_in(row, row.data, version)),
         )
     )
+
+
+def dataschema(type: str, version: str) -> str:
+    """The absolute address of a schema."""
+    return f"{settings.PUBLIC_URL}{document.path(type, version)}"
 
 
 def check_schema(schema: str | None) -> None:
@@ -102,18 +108,20 @@ def schemas() -> tuple[str, ...]:
 
 
 @cache
-def _served_version(type: str, stored: str, schema: str | None) -> str:
+def served_version(type: str, stored: str, schema: str | None) -> str:
+    """In which version an event that is stored in `stored` is shown to who pinned `schema`."""
     if schema == STORED:
         return stored
     try:
         registry.fact_type(type, stored)
-        return registry.versions(type)[-1] if schema is None else registry.at_most(type, schema)
+        return registry.served(type, schema)
     except registry.UnknownFact:
         return stored  # written by a newer release, whose casters we do not have
 
 
-def _data(row: Event, version: str) -> msgspec.Raw:
+def data_in(row: Event, data: str, version: str) -> bytes:
+    """`data` of an event, which is in the version that the row is stored in, as JSON in `version`;
+    the very text when that is the same."""
     if version == row.schema_version:
-        return msgspec.Raw(row.data.encode())
-    payload = msgspec.json.decode(row.data)
-    return msgspec.Raw(_encode(registry.cast(payload, row.type, row.schema_version, version)))
+        return data.encode()
+    return registry.recast(data, row.type, row.schema_version, version)

@@ -4,10 +4,15 @@ from django.urls import URLPattern, path
 
 from events.api.me import Me
 from events.api.members import Member, Members
+from events.api.schemas import OneSchema, Schemas
 from events.api.timeline import Events, OneEvent
 from events.api.tokens import OneToken, Tokens
 
-api_routes: list[URLPattern] = [path("me", Me.as_view())]
+api_routes: list[URLPattern] = [
+    path("me", Me.as_view()),
+    path("schemas", Schemas.as_view()),
+    path("schemas/<type>/<version>", OneSchema.as_view()),
+]
 tenant_routes: list[URLPattern] = [
     path("events", Events.as_view()),
     path("events/<event_id>", OneEvent.as_view()),

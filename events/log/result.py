@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from events import registry
 from events.facts import Envelope, Fact
 from events.log import chain
 from events.log.proposal import Batch, Proposal, Sealed
@@ -34,7 +35,8 @@ class Appended:
         for proposal, sealed in self.batch:
             for fact, event in zip(proposal.facts, sealed, strict=True):
                 tip = chain.link(tip, seq, self.recorded_at, event.leaf)
-                facts.append(fact.with_envelope(self._envelope(proposal, event, seq, tip)))
+                envelope = self._envelope(proposal, event, seq, tip)
+                facts.append(registry.represent(fact, None).with_envelope(envelope))
                 seq += 1
         return tuple(facts)
 

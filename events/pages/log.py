@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from events import registry
 from events.access import Principal, Right
 from events.models import Event
-from events.pages import newest, parameters
+from events.pages import data, newest, parameters
 from events.pages.frame import render_page, tenant_page
 from events.timeline import AGENT_STREAM
 
@@ -45,12 +45,15 @@ def event_page(request: HttpRequest, principal: Principal, event_id: uuid.UUID) 
     neighbours = Event.objects.filter(
         tenant=principal.tenant, seq__in=(event.seq - 1, event.seq + 1)
     ).only("event_id", "tenant_id", "seq", "hash")
+    version, newest_data = data.newest(event)
     beside = {neighbour.seq: neighbour for neighbour in neighbours}
     context = {
         "title": event.type,
         "section": "events",
         "event": event,
-        "data": msgspec.json.format(event.data, indent=2),
+        "version": version,
+        "data": msgspec.json.format(newest_data, indent=2).decode(),
+        "stored": event.data if version != event.schema_version else None,
         "origin": event.origin if principal.may(Right.AUDIT) else None,
         "previous": beside.get(event.seq - 1),
         "following": beside.get(event.seq + 1),

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from events.models import Event
+from events.pages import data
 
 Data = Mapping[str, Any]
 MAX_LENGTH = 160
@@ -51,7 +52,7 @@ def line(event: Event) -> str:
     if wording is None:
         return ""
     try:
-        words = wording(msgspec.json.decode(event.data))
+        words = wording(msgspec.json.decode(data.newest(event)[1]))
     except (msgspec.DecodeError, LookupError, TypeError, ValueError):
-        return ""  # another version of the type, or a damaged row: the event's page shows it raw
+        return ""  # a version of a newer release, or a damaged row: the event's page shows it raw
     return words if len(words) <= MAX_LENGTH else words[: MAX_LENGTH - 1] + "…"

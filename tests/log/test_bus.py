@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from events import bus, checks
-from events.ancestors import AgentTaskCompletedEventV1
+from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
 from events.bus import InMemoryEventBus, InProcessEventBus, event_bus
 from events.log.append import append
 from events.vocabulary import (

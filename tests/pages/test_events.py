@@ -9,12 +9,14 @@ from django.test.utils import CaptureQueriesContext
 
 from agents import services
 from events import timeline
-from events.log.proposal import Context
+from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
+from events.log.append import append
+from events.log.proposal import Context, Proposal
 from events.models import Event
-from events.pages import newest
+from events.pages import data, newest
 from events.pages.wording import _LINES
 from events.registry import types
-from tests.pages.conftest import World, text_of
+from tests.pages.conftest import SETUP, World, text_of
 
 
 def test_the_list_is_newest_first_and_shows_times_in_utc_with_milliseconds(world: World) -> None:
@@ -176,3 +178,42 @@ def test_no_page_of_events_takes_a_post(world: World) -> None:
 
 def test_only_known_types_have_a_wording() -> None:
     assert set(_LINES) <= set(types())
+
+
+def test_an_event_of_an_older_version_is_shown_in_the_newest_and_as_it_is_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        _LINES, "AgentTaskCompletedEvent", lambda d: f"{d['task_id']}, usage {d['usage']}"
+    )
+    old = AgentTaskCompletedEventV1("old-1", task_id="t-9", result={"b": 1.0})
+    append(world.acme, Proposal("agent", "old-1", 0, [old], SETUP))
+    event = world.newest_event()
+
+    response = world.carol.get(world.page(f"events/{event.event_id}/"))
+
+    text = text_of(response)
+    assert "2.0, stored as 1.0" in text
+    assert "As it is stored, in 1.0" in text
+    assert json.loads(response.context["data"]) == json.loads(event.data) | {"usage": None}
+    assert response.context["stored"] == event.data
+    assert "t-9, usage None" in text
+    assert "t-9, usage None" in text_of(world.carol.get(world.page("events/")))
+    assert "t-9, usage None" in text_of(world.carol.get(world.page("events/"), agent="old-1"))
+
+
+def test_an_event_of_the_newest_version_is_shown_once(world: World) -> None:
+    event = world.newest_event()
+
+    text = text_of(world.carol.get(world.page(f"events/{event.event_id}/")))
+
+    assert "As it is stored" not in text
+    assert "stored as" not in text
+
+
+def test_an_event_that_this_release_does_not_know_is_shown_as_it_is_stored() -> None:
+    dream = Event(type="AgentDreamtEvent", schema_version="7.0", data='{"dream": 1.50}')
+    damaged = Event(type="AgentTaskCompletedEvent", schema_version="1.0", data='{"task_id"')
+
+    assert data.newest(dream) == ("7.0", b'{"dream": 1.50}')
+    assert data.newest(damaged) == ("1.0", b'{"task_id"')

@@ -10,8 +10,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
+from events.log.append import append
+from events.log.proposal import Proposal
 from events.models import Role
 from events.tenants import add_member
+from events.vocabulary import AgentTaskCompletedEvent, Usage
 from tests.stream.client import FROM_THE_BEGINNING, Message, listening, until
 from tests.stream.people import BY, ORIGIN, Fleet
 from tests.stream.server import Server
@@ -314,3 +318,26 @@ def test_who_reconnects_at_random_has_the_log_exactly(
     assert acme.head >= before + 4 * 120
     assert all(one.seq + 1 == other.seq for one, other in pairwise(heard))
     assert [message.id for message in heard] == acme.ids
+
+
+def test_old_rows_come_in_the_newest_version_and_new_rows_in_the_one_that_was_pinned(
+    server: Server, acme: Fleet
+) -> None:
+    old = AgentTaskCompletedEventV1("old-1", task_id="t-1", result={"a": 1.0})
+    new = AgentTaskCompletedEvent("old-1", task_id="t-2", usage=Usage(1, 2))
+    append(acme.tenant, Proposal("agent", "old-1", 0, [old, new], BY))
+    token, head = acme.token(), acme.head
+    expected = {"": ["2.0", "2.0"], "1.0": ["1.0", "1.0"], "stored": ["1.0", "2.0"]}
+
+    for schema, versions in expected.items():
+        query: dict[str, str | int] = {"after": 0, "agent": "old-1"}
+        query |= {"schema": schema} if schema else {}
+        with listening(server.url, acme.tenant, token, query=query) as stream:
+            told = [message.json for message in until(stream, head - 1)]
+
+        assert [event["schemaversion"] for event in told] == versions
+        assert ["usage" in event["data"] for event in told] == [v == "2.0" for v in versions]
+        assert told[0]["data"]["result"] == {"a": 1.0}
+        assert [event["hash"][:8] for event in told] == [
+            seq_and_hash.partition("-")[2] for seq_and_hash in acme.ids[3:5]
+        ]

@@ -1,0 +1,1 @@
+"""What facts promise to their readers: JSON Schemas, and the lock that holds them to it."""
