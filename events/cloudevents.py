@@ -54,10 +54,13 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 _encode = msgspec.json.Encoder().encode
 
 
-def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
+def cloud_event(
+    row: Event, *, schema: str | None, show_origin: bool, data: str | None = None
+) -> bytes:
     """One stored event as a CloudEvent on one line. `schema` has passed `check_schema`.
 
-    The stored text itself is the data wherever nothing has to be cast.
+    The stored text itself is the data wherever nothing has to be cast; `data` is what the reader
+    sees in its stead where a payload is sealed (see `events.confidential.reveal`).
     """
     version = _served_version(row.type, row.schema_version, schema)
     of_agent = row.stream_type == AGENT_STREAM
@@ -84,7 +87,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
             causationid=row.causation_id,
             traceparent=row.traceparent,
             hash=bytes(row.hash).hex(),
-            data=_data(row, version),
+            data=_data(row, row.data if data is None else data, version),
         )
     )
 
@@ -112,8 +115,8 @@ def _served_version(type: str, stored: str, schema: str | None) -> str:
         return stored  # written by a newer release, whose casters we do not have
 
 
-def _data(row: Event, version: str) -> msgspec.Raw:
+def _data(row: Event, data: str, version: str) -> msgspec.Raw:
     if version == row.schema_version:
-        return msgspec.Raw(row.data.encode())
-    payload = msgspec.json.decode(row.data)
+        return msgspec.Raw(data.encode())
+    payload = msgspec.json.decode(data)
     return msgspec.Raw(_encode(registry.cast(payload, row.type, row.schema_version, version)))

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from events import registry
 from events.access import Principal, Right
+from events.confidential import reveal
 from events.models import Event
 from events.pages import newest, parameters
 from events.pages.frame import render_page, tenant_page
@@ -45,12 +46,13 @@ def event_page(request: HttpRequest, principal: Principal, event_id: uuid.UUID) 
     neighbours = Event.objects.filter(
         tenant=principal.tenant, seq__in=(event.seq - 1, event.seq + 1)
     ).only("event_id", "tenant_id", "seq", "hash")
+    shown = reveal.of_rows([event], plain=principal.may(Right.READ_PAYLOADS))
     beside = {neighbour.seq: neighbour for neighbour in neighbours}
     context = {
         "title": event.type,
         "section": "events",
         "event": event,
-        "data": msgspec.json.format(event.data, indent=2),
+        "data": msgspec.json.format(shown.get(event.seq, event.data), indent=2),
         "origin": event.origin if principal.may(Right.AUDIT) else None,
         "previous": beside.get(event.seq - 1),
         "following": beside.get(event.seq + 1),
