@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from events.confidential import form, keys
 from events.confidential.form import Damaged, Place
+from tests.house.rooms import ROOT
 
 VECTOR: dict[str, Any] = json.loads(
     (Path(__file__).parent / "payload_vector.json").read_text(encoding="utf-8")
@@ -52,6 +53,14 @@ def test_the_vector_of_the_documentation() -> None:
         == VECTOR["stored"]
     )
     assert opened(VECTOR["stored"], place, key).decode() == VECTOR["plaintext"]
+
+
+def test_the_documentation_prints_the_vector() -> None:
+    said = "".join((ROOT / "docs/personal-data.md").read_text(encoding="utf-8").split())
+
+    stored = json.dumps(VECTOR["stored"], separators=(",", ":"))
+    for value in (stored, *(v for v in VECTOR.values() if isinstance(v, str))):
+        assert value in said
 
 
 def test_a_stranger_opens_the_vector_with_the_documentation_alone() -> None:
