@@ -60,12 +60,20 @@ class _Standing:
 class Sealer:
     """Seals the payloads of one tenant's facts on their way into one append.
 
-    It remembers the keys that it has made, since a bulk may assign a task and complete it.
+    An append of many commands may assign a task and complete it: tell `keep` whose rows are in.
     """
 
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
-        self._made: dict[_Task, _Open] = {}
+        self._kept: dict[_Task, DataKey] = {}
+
+    def keep(self, rows: Sequence[Put]) -> None:
+        """These rows, which `seal` gave, will be written; what follows uses their keys."""
+        for row in rows:
+            task = _Task(row.key["agent_id"], row.key["task_id"])
+            self._kept[task] = DataKey(
+                row.values["key_id"], row.values["wrapped"], row.values["kek"]
+            )
 
     def seal(self, facts: Sequence[DomainEvent]) -> tuple[Sequence[DomainEvent], list[Put]]:
         """The facts as they are to be stored, and the rows to be written with them.
@@ -77,10 +85,13 @@ class Sealer:
         if not task_ids:
             return facts, []
         standing = _standing(self.tenant, sorted(task_ids))
+        used: dict[_Task, _Open] = {}
         rows: list[Put] = []
-        return [self._stored(fact, standing, rows) for fact in facts], rows
+        return [self._stored(fact, standing, used, rows) for fact in facts], rows
 
-    def _stored(self, fact: DomainEvent, standing: _Standing, rows: list[Put]) -> DomainEvent:
+    def _stored(
+        self, fact: DomainEvent, standing: _Standing, used: dict[_Task, _Open], rows: list[Put]
+    ) -> DomainEvent:
         payload = _payload(fact)
         if payload is None:
             return fact
@@ -91,20 +102,20 @@ class Sealer:
             return msgspec.structs.replace(fact, **{field: {form.MARK: form.ERASED}})
         if not standing.is_confidential:
             return fact
-        key = self._key(task, standing, rows)
+        if task not in used:
+            used[task] = self._key(task, standing, rows)
+        key = used[task]
         text = msgspec.json.encode(payload)
         sealed = form.seal(text, key.data_key, key.key_id, Place(self.tenant, *task, field))
         return msgspec.structs.replace(fact, **{field: sealed})
 
     def _key(self, task: _Task, standing: _Standing, rows: list[Put]) -> _Open:
-        if task in self._made:
-            return self._made[task]
-        if task in standing.keys:
-            self._made[task] = self._opened(task, standing.keys[task])
-        else:
-            self._made[task], row = self._new(task)
-            rows.append(row)
-        return self._made[task]
+        standing_key = self._kept.get(task) or standing.keys.get(task)
+        if standing_key is not None:
+            return self._opened(task, standing_key)
+        key, row = self._new(task)
+        rows.append(row)
+        return key
 
     def _opened(self, task: _Task, key: DataKey) -> _Open:
         try:

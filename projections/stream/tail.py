@@ -43,7 +43,7 @@ class Entry:
     def revealed_frame(
         self, known: Keys, *, schema: str | None, show_origin: bool, plain: bool
     ) -> bytes:
-        """Of an event with a sealed payload. Never kept: it may be shown as long as there is a key."""
+        """Of an event with a sealed payload. Never kept: it may be shown while its key stands."""
         data = self.sealed.revealed(known, plain=plain) if self.sealed else None
         return event_frame(
             self.row, self.position, schema=schema, show_origin=show_origin, data=data
