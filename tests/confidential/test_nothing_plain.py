@@ -23,15 +23,18 @@ from tests.confidential.conftest import (
     RESULT,
     assign,
     complete,
+    keys,
     stored,
     why,
 )
+
+ON_SQLITE = connection.vendor == "sqlite"
 
 
 def everything_stored() -> str:
     """Every byte that the database keeps: its files, or the rows of every table."""
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
+        if ON_SQLITE:
             name = connection.settings_dict["NAME"]
             return "".join(
                 path.read_bytes().decode("latin-1")
@@ -67,6 +70,23 @@ def test_no_table_and_no_log_holds_a_payload(
     assert kept in bytes_stored  # so a canary would be found
     assert canary not in bytes_stored
     assert canary not in caplog.text
+
+
+def test_a_destroyed_key_leaves_nothing_in_its_table(acme: str) -> None:
+    assign(acme)
+    wrapped = bytes(keys(acme)[0].wrapped or b"")
+    in_the_database = wrapped.decode("latin-1") if ON_SQLITE else wrapped.hex()
+    assert in_the_database in everything_stored()
+
+    erasing.erase(acme, task_id="t-1", reason="x", by=BY)
+
+    if ON_SQLITE:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    left = everything_stored()
+    piece = 8 if ON_SQLITE else 16  # of 40 bytes, or of twice as many digits
+    places = range(len(in_the_database) - piece + 1)
+    assert not any(in_the_database[place : place + piece] in left for place in places)
 
 
 def test_a_search_does_not_find_what_is_sealed(acme: str, bob: Caller) -> None:

@@ -210,6 +210,7 @@ def test_a_page_shows_what_the_api_shows(acme: str, role: str, shown: str) -> No
     assert ("Lovelace" in before) == (shown == "Lovelace")
     assert "Lovelace" not in after
     assert '"$confidential": "erased"' in after.replace("&quot;", '"')
+    assert "task t-1: x" in person.get(f"/admin/t/{acme}/events/").content.decode()
     for page in ("events/", "agents/a-1/", "agents/"):
         assert "Lovelace" not in person.get(f"/admin/t/{acme}/{page}").content.decode()
 
