@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from agents import claims, current
 from agents.claims import ClaimLost
 from agents.current import Loaded
+from agents.domain.errors import RuleViolated
 from agents.domain.evolve import fold
 from agents.domain.state import Agent
 from agents.models import CurrentAgent
+from events.confidential.seal import Sealer, TaskErased
 from events.facts import DomainEvent
 from events.idempotency import Answer, AnsweredBefore, Once
 from events.log.append import append
@@ -52,8 +54,9 @@ class RaceLost(Exception):
 class Outcome:
     """What a command did.
 
-    facts: what it recorded, perhaps nothing. seq: of the last event of the append or, when nothing
-    was recorded, of the agent as it stands. answer: what `render` made.
+    facts: what it recorded, perhaps nothing, with confidential payloads sealed. seq: of the last
+    event of the append or, when nothing was recorded, of the agent as it stands. answer: what
+    `render` made.
     """
 
     agent: Agent
@@ -141,10 +144,12 @@ def _record(
     request: Request,
 ) -> Outcome:
     before, version = (loaded.agent, loaded.version) if loaded else (None, 0)
+    facts, keys = _sealed(tenant, facts)
     agent = fold(facts, before)
     new_version = version + len(facts)
     rows: list[Put] = [current.put(loaded, agent, new_version)]
     rows += claims.rows(tenant, version, facts)
+    rows += keys
     answer = request.render(agent, new_version, facts) if request.render else None
     if request.once and answer:
         rows.append(request.once.put(answer, facts[-1].occurred_at))
@@ -152,6 +157,16 @@ def _record(
     return Outcome(
         agent, new_version, appended.seq, facts, answer.at(appended.seq) if answer else None
     )
+
+
+def _sealed(
+    tenant: str, facts: Sequence[DomainEvent]
+) -> tuple[Sequence[DomainEvent], Sequence[Put]]:
+    """The facts as they may be stored, answered and told. No plain payload goes past this line."""
+    try:
+        return Sealer(tenant).seal(facts)
+    except TaskErased as erased:
+        raise RuleViolated(str(erased), rule="task_erased") from None
 
 
 def _nothing_happened(loaded: Loaded, request: Request) -> Outcome:

@@ -13,6 +13,7 @@ moment, which only tests and replays name. It returns an Outcome, or raises
     ClaimLost         the rows contradict the log about the agent's task; rebuild them
     AnsweredBefore    an idempotency key was named and the same request was recorded meanwhile
     TenantUnknown     there is no such tenant
+    CannotSeal        its payloads are confidential, and the key that encrypts is not configured
 """
 
 import secrets

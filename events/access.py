@@ -29,15 +29,18 @@ class Right(StrEnum):
     OVERSEE = "oversee"  # who has access: members and tokens, of which no secret is kept
     OPERATE = "operate"  # change agents and tasks
     WORK = "work"  # what an agent does itself: create, activate, heartbeat, complete, fail
+    READ_PAYLOADS = "read_payloads"  # what confidential payloads of tasks hold
     AUDIT = "audit"  # export and verify; see where a command came from
     ADMINISTER = "administer"  # members, tokens, settings
 
 
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.ADMIN: frozenset(Right),
-    Role.OPERATOR: frozenset({Right.READ, Right.OVERSEE, Right.OPERATE, Right.WORK}),
+    Role.OPERATOR: frozenset(
+        {Right.READ, Right.OVERSEE, Right.OPERATE, Right.WORK, Right.READ_PAYLOADS}
+    ),
     Role.AUDITOR: frozenset({Right.READ, Right.OVERSEE, Right.AUDIT}),
-    Role.AGENT: frozenset({Right.READ, Right.WORK}),
+    Role.AGENT: frozenset({Right.READ, Right.WORK, Right.READ_PAYLOADS}),
 }
 
 

@@ -55,10 +55,13 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 _encode = msgspec.json.Encoder().encode
 
 
-def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
+def cloud_event(
+    row: Event, *, schema: str | None, show_origin: bool, data: str | None = None
+) -> bytes:
     """One stored event as a CloudEvent on one line. `schema` has passed `check_schema`.
 
-    The stored text itself is the data wherever nothing has to be cast.
+    The stored text itself is the data wherever nothing has to be cast; `data` is what the reader
+    sees in its stead where a payload is sealed (see `events.confidential.reveal`).
     """
     version = served_version(row.type, row.schema_version, schema)
     of_agent = row.stream_type == AGENT_STREAM
@@ -85,7 +88,7 @@ def cloud_event(row: Event, *, schema: str | None, show_origin: bool) -> bytes:
             causationid=row.causation_id,
             traceparent=row.traceparent,
             hash=bytes(row.hash).hex(),
-            data=msgspec.Raw(data_in(row, row.data, version)),
+            data=msgspec.Raw(data_in(row, row.data if data is None else data, version)),
         )
     )
 

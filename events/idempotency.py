@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.utils.crypto import salted_hmac
 
 from events.facts import utc_now
 from events.log.rows import How, Put
@@ -49,7 +50,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """One request that named a key. scope and fingerprint: SHA-256 digests."""
+    """One request that named a key. scope and fingerprint: 32 bytes each."""
 
     tenant: str
     scope: bytes
@@ -61,7 +62,10 @@ class Once:
     ) -> "Once":
         parts = (principal, method, path, key)
         scope = hashlib.sha256("\x00".join(parts).encode()).digest()
-        return cls(tenant, scope, hashlib.sha256(body).digest())
+        # Keyed: of a body that holds somebody's data a bare hash would let guesses be confirmed,
+        # also when the data itself is long erased.
+        fingerprint = salted_hmac("events.idempotency", body, algorithm="sha256").digest()
+        return cls(tenant, scope, fingerprint)
 
     def earlier_answer(self, now: datetime | None = None) -> Answer | None:
         """The first answer to this request, if it was given within 24 hours. Raises KeyReused."""

@@ -39,6 +39,8 @@ class Tenant(models.Model):
     name = models.CharField(max_length=256)
     log_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Whether new payloads of tasks are sealed; what is sealed stays so.
+    confidential_payloads = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         ordering = ("slug",)
@@ -152,6 +154,44 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.role}) in {self.tenant_id}"
+
+
+class PayloadKey(models.Model):
+    """The key of one task's confidential payloads with one agent, wrapped by a key that no database
+    holds. A destroyed one keeps its row, so that destroyed and missing are told apart."""
+
+    key_id = models.CharField(primary_key=True, max_length=32, editable=False)
+    # No constraint in the database, as for events: the append takes its rows from the head.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
+    task_id = models.CharField(max_length=256)
+    agent_id = models.CharField(max_length=256)
+    wrapped = models.BinaryField(max_length=40, null=True)
+    kek = models.CharField(max_length=16)  # the id of the key that wraps it
+    seq = models.BigIntegerField()  # of the append that made it; an erasure covers those before it
+    created_at = models.DateTimeField()
+    destroyed_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "task_id", "agent_id"], name="events_payloadkey_once"
+            ),
+            models.CheckConstraint(
+                name="events_payloadkey_is_there_or_destroyed",
+                condition=models.Q(wrapped__isnull=False, destroyed_at__isnull=True)
+                | models.Q(wrapped__isnull=True, destroyed_at__isnull=False),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "agent_id"], name="events_payloadkey_agent")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}/{self.task_id} with {self.agent_id}"
 
 
 class IdempotencyKey(models.Model):

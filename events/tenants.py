@@ -1,4 +1,4 @@
-"""Tenants, their members and their tokens. Every change is a fact on the tenant's own stream.
+"""Tenants, their settings, members and tokens. Every change is a fact on the tenant's own stream.
 
 `by` is the Context of whoever acts, `tenant` a slug. Roles are the values of `events.models.Role`.
 """
@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -28,6 +29,7 @@ from events.tenant_facts import (
     MemberAdded,
     MemberChanged,
     MemberRemoved,
+    SettingsChanged,
     TokenIssued,
     TokenRevoked,
 )
@@ -245,6 +247,36 @@ def revoke_token(
         record(tenant, fact, by=by, within=write, receipt=receipt, thing=token)
     except _RevokedAlready:
         _unchanged(tenant, receipt, token)
+
+
+def change_settings(tenant: str, *, confidential_payloads: bool, by: Context) -> bool:
+    """Whether the payloads of tasks are sealed from now on; returns whether that changed.
+
+    What is sealed stays so. A command under way at this moment may still go by the old setting.
+    Raises Refused, also where no key is configured that could seal.
+    """
+    standing = Tenant.objects.filter(slug=tenant).first()
+    if standing is None:
+        raise Refused(f"There is no tenant {tenant!r}.", "not_found")
+    if confidential_payloads and not settings.ENCRYPTION_KEYS:
+        raise Refused(
+            "No key is configured that could encrypt payloads. Set AGENTMESH_ENCRYPTION_KEYS to "
+            "32 random bytes in base64 (`openssl rand -base64 32`), and keep it safe.",
+            field="confidential_payloads",
+        )
+    if standing.confidential_payloads == confidential_payloads:
+        return False
+    as_it_was = Tenant.objects.filter(slug=tenant, confidential_payloads=not confidential_payloads)
+
+    def write() -> None:
+        if not as_it_was.update(confidential_payloads=confidential_payloads):
+            raise Refused(
+                f"The settings of {tenant} were changed by somebody else. Look again.", "conflict"
+            )
+
+    fact = SettingsChanged(changed={"confidential_payloads": confidential_payloads})
+    record(tenant, fact, by=by, within=write)
+    return True
 
 
 def digest(secret: str) -> bytes:

@@ -5,20 +5,19 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import command, current, fleet, history, services, tasks
 from agents.api import orders
 from agents.api.commands import agent_answer
-from agents.api.door import AgentDoor, AgentsDoor, CommandDoor, is_key, respond
+from agents.api.door import AgentDoor, AgentsDoor, CommandDoor, is_key
 from agents.api.representation import agent_json, task_json
 from agents.command import Outcome
 from agents.current import AgentNotFound, Loaded
 from agents.domain.state import Agent
 from events.access import Right
-from events.api.door import SEQ, TenantDoor, json_response
+from events.api.door import SEQ, TenantDoor
 from events.api.once import response_of
 from events.api.paging import cursor_of, key_after, listed
 from events.api.problem import invalid, invalid_parameter, not_found
@@ -71,7 +70,7 @@ class Agents(AgentsDoor):
         by = self.context()
 
         def execute() -> HttpResponse:
-            return respond(
+            return self.answer(
                 services.create_agent(tenant=self.tenant, **fields, by=by, request=asked)
             )
 
@@ -171,7 +170,7 @@ class OneTask(AgentsDoor):
         task = tasks.find(self.tenant, self.kwargs["task_id"])
         if not self.principal.sees_agent(task.agent_id):
             raise not_found()
-        return json_response(msgspec.json.encode(task_json(task)), headers={SEQ: str(head)})
+        return self.respond(Answer(HTTPStatus.OK, task_json(task), seq=head))
 
 
 def as_of(door: TenantDoor, head: int) -> int | None:

@@ -15,7 +15,7 @@ from agents.domain import limits
 from agents.domain.errors import InvalidCommand, PayloadTooLarge, RuleViolated
 from agents.tasks import TaskNotFound
 from events.access import Right
-from events.api.once import WritingDoor, response_of
+from events.api.once import WritingDoor
 from events.api.problem import (
     Problem,
     field_too_large,
@@ -75,6 +75,11 @@ class AgentsDoor(WritingDoor):
 
     refusals: ClassVar = (*DOMAIN_REFUSALS, *REFUSALS)
 
+    def answer(self, outcome: Outcome) -> HttpResponse:
+        if outcome.answer is None:
+            raise RuntimeError("The service made no answer although a render was given.")
+        return self.respond(outcome.answer)
+
 
 class AgentDoor(AgentsDoor):
     """A route of one agent."""
@@ -101,7 +106,7 @@ class CommandDoor(AgentDoor):
         by = self.context(fields.get("reason"))
 
         def execute() -> HttpResponse:
-            return respond(self.run(fields, tenant=self.tenant, by=by, request=asked))
+            return self.answer(self.run(fields, tenant=self.tenant, by=by, request=asked))
 
         return self.answer_once(once, execute)
 
@@ -121,12 +126,6 @@ class PostDoor(CommandDoor):
 
     def post(self, request: Request, **_: str) -> HttpResponse:
         return self.perform(request)
-
-
-def respond(outcome: Outcome) -> HttpResponse:
-    if outcome.answer is None:
-        raise RuntimeError("The service made no answer although a render was given.")
-    return response_of(outcome.answer)
 
 
 def is_agent_id(text: str) -> bool:

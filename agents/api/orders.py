@@ -75,3 +75,7 @@ class CompleteTask(Order):
 class FailTask(Order):
     error_message = Text()
     error_code = Text(required=False, allow_null=True)
+
+
+class Erase(Order):
+    reason = Text()

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from agents.api import commands
 from agents.api.agents import AgentEvents, Agents, OneAgent, OneTask
+from agents.api.erasure import EraseAgent, EraseTask
 
 _AGENT = "agents/<agent_id>"
 
@@ -22,5 +23,7 @@ tenant_routes: list[URLPattern] = [
     path(f"{_AGENT}/tasks", commands.AssignTask.as_view()),
     path(f"{_AGENT}/tasks/<task_id>/complete", commands.CompleteTask.as_view()),
     path(f"{_AGENT}/tasks/<task_id>/fail", commands.FailTask.as_view()),
+    path(f"{_AGENT}/erase", EraseAgent.as_view()),
     path("tasks/<task_id>", OneTask.as_view()),
+    path("tasks/<task_id>/erase", EraseTask.as_view()),
 ]

@@ -28,6 +28,7 @@ MIN_LEVEL, MAX_LEVEL = 1, 5
 MIN_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 5, 86_400
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_PAYLOAD_DEPTH = 64
+RESERVED = "$confidential"
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 _AGENT_ID = re.compile(r"[A-Za-z0-9_-]{3,256}")
@@ -219,6 +220,13 @@ def check_payload(value: JSON, field: str) -> None:
         raise PayloadTooLarge(
             field, f"must be at most {MAX_PAYLOAD_BYTES} bytes as JSON; it has {size}."
         )
+
+
+def check_task_payload(value: JSON, field: str) -> None:
+    """A task's input or result: opaque, but not in the form that sealed payloads are stored in."""
+    if isinstance(value, dict) and RESERVED in value:
+        raise InvalidCommand(field, f"must not have the key {RESERVED}, which marks sealed ones.")
+    check_payload(value, field)
 
 
 def _check_json(value: JSON, field: str, depth_left: int) -> None:

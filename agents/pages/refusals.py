@@ -7,9 +7,10 @@ from django import forms
 from agents.claims import ClaimLost
 from agents.command import AlreadyExists, RaceLost, VersionMismatch
 from agents.domain.errors import InvalidCommand, RuleViolated
+from events.confidential.seal import CannotSeal
 from events.encoding import UnfitFact
 
-BAD_VALUE, CONFLICT = 400, 409
+BAD_VALUE, CONFLICT, UNAVAILABLE = 400, 409, 503
 REFUSALS = (
     InvalidCommand,
     RuleViolated,
@@ -18,6 +19,7 @@ REFUSALS = (
     RaceLost,
     ClaimLost,
     UnfitFact,
+    CannotSeal,
 )
 
 
@@ -37,7 +39,8 @@ def refusal_of(error: Exception, form: forms.Form) -> Refusal:
         if name in form.fields:
             form.add_error(name, detail)
         return Refusal(f"{_label(form, name)}{', ' if inner else ' '}{detail}", BAD_VALUE)
-    return Refusal(str(error), BAD_VALUE if isinstance(error, UnfitFact) else CONFLICT)
+    status = {UnfitFact: BAD_VALUE, CannotSeal: UNAVAILABLE}.get(type(error), CONFLICT)
+    return Refusal(str(error), status)
 
 
 def refusal_of_form(form: forms.Form) -> Refusal:

@@ -8,14 +8,17 @@ it was told share one fate: a crash leaves neither.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 
 import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from events.access import Right
 from events.api.door import SEQ, TenantDoor, json_response
 from events.api.problem import Problem, invalid_header
+from events.confidential import reveal
 from events.idempotency import Answer, AnsweredBefore, KeyReused, Once
 
 KEY = "Idempotency-Key"
@@ -63,6 +66,13 @@ class WritingDoor(TenantDoor):
                 ) from refusal
             raise
 
+    def respond(self, answer: Answer) -> HttpResponse:
+        """The answer as this principal may read it now. Kept answers hold payloads sealed."""
+        (body,) = reveal.of_tasks(
+            self.tenant, [answer.body], plain=self.principal.may(Right.READ_PAYLOADS)
+        )
+        return response_of(replace(answer, body=body))
+
     def _replay(self, once: Once) -> HttpResponse | None:
         try:
             answer = once.earlier_answer()
@@ -75,7 +85,7 @@ class WritingDoor(TenantDoor):
             ) from reused
         if answer is None:
             return None
-        response = response_of(answer)
+        response = self.respond(answer)
         response.headers[REPLAYED] = "true"
         return response
 

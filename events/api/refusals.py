@@ -13,6 +13,7 @@ from django.http import Http404
 from rest_framework import exceptions
 
 from events.api.problem import Problem, forbidden, invalid, not_found, unavailable
+from events.confidential.seal import CannotSeal
 from events.encoding import UnfitFact
 from events.log.errors import TenantUnknown
 from events.tenants import Refused
@@ -54,6 +55,7 @@ REFUSALS: Refusals = (
     (Problem, lambda problem: problem),
     ((TenantUnknown, Http404), lambda _: not_found()),
     (Refused, _refused),
+    (CannotSeal, lambda error: unavailable(str(error))),
     ((UnfitFact, SuspiciousOperation), lambda e: invalid(str(e) or "The request is unreadable.")),
     (
         (OperationalError, InterfaceError),

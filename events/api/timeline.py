@@ -1,7 +1,7 @@
 """GET /events: a tenant's log, filtered and in pages; and one event."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.http import HttpResponse
@@ -12,7 +12,8 @@ from events.access import Right
 from events.api.door import SEQ, TenantDoor, json_response
 from events.api.problem import invalid_parameter, not_found
 from events.api.query import Query
-from events.cloudevents import UnknownSchema, check_schema, cloud_event
+from events.cloudevents import STORED, UnknownSchema, check_schema, cloud_event
+from events.confidential import reveal
 from events.models import Event
 from events.patterns import Pattern
 from events.timeline import AGENT_STREAM, Page, Wanted
@@ -32,9 +33,14 @@ class EventsDoor(TenantDoor):
             raise invalid_parameter("schema", str(error)) from None
         return wanted
 
-    def on_the_wire(self, rows: Iterable[Event]) -> list[bytes]:
+    def on_the_wire(self, rows: Sequence[Event]) -> list[bytes]:
         schema, show_origin = self.pinned_schema(), self.principal.may(Right.AUDIT)
-        return [cloud_event(row, schema=schema, show_origin=show_origin) for row in rows]
+        plain = self.principal.may(Right.READ_PAYLOADS)
+        shown = {} if schema == STORED else reveal.of_rows(rows, plain=plain)
+        return [
+            cloud_event(row, schema=schema, show_origin=show_origin, data=shown.get(row.seq))
+            for row in rows
+        ]
 
     def page_of(self, agent: Pattern | None) -> HttpResponse:
         """The page that the query asks for, of the whole log or of some agents."""
@@ -83,12 +89,12 @@ class OneEvent(EventsDoor):
     known: ClassVar = {"GET": ("schema", "min_seq")}
 
     def get(self, _: Request, **__: str) -> HttpResponse:
-        schema = self.pinned_schema()
+        self.pinned_schema()
         head = self.head_seq()
         row = self._row()
         if row is None:
             raise not_found()
-        body = cloud_event(row, schema=schema, show_origin=self.principal.may(Right.AUDIT))
+        (body,) = self.on_the_wire([row])
         return json_response(body, headers={SEQ: str(head)})
 
     def object_exists(self) -> bool:

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from events import registry
 from events.access import Principal, Right
+from events.confidential import reveal
 from events.models import Event
 from events.pages import data, newest, parameters
 from events.pages.frame import render_page, tenant_page
@@ -45,7 +46,8 @@ def event_page(request: HttpRequest, principal: Principal, event_id: uuid.UUID) 
     neighbours = Event.objects.filter(
         tenant=principal.tenant, seq__in=(event.seq - 1, event.seq + 1)
     ).only("event_id", "tenant_id", "seq", "hash")
-    version, newest_data = data.newest(event)
+    shown = reveal.of_rows([event], plain=principal.may(Right.READ_PAYLOADS))
+    version, newest_data = data.newest(event, shown.get(event.seq))
     beside = {neighbour.seq: neighbour for neighbour in neighbours}
     context = {
         "title": event.type,

@@ -39,6 +39,12 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "MemberRemoved": lambda d: f"{d['username']}, {d['role']}",
     "TokenIssued": lambda d: f"{d['name']}, {d['role']}",
     "TokenRevoked": lambda d: str(d["name"]),
+    "SettingsChanged": lambda d: ", ".join(
+        f"{name} is now {value}" for name, value in d["changed"].items()
+    ),
+    "PayloadErased": lambda d: (
+        f"{'task' if d['task_id'] else 'agent'} {d['task_id'] or d['agent_id']}: {d['reason']}"
+    ),
     "SignedIn": lambda d: str(d["username"]),
     "SignInFailed": lambda d: str(d["username"]),
     "AccessDenied": lambda d: f"{d['principal']} as {d['role']}: {d['method']} {d['route']}",

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 
+from events.cloudevents import STORED
+from events.confidential.reveal import NO_KEYS
 from events.log import cursor
 from events.log.cursor import LogDamaged, NotInTheLog, Position
 from projections.stream import frames
@@ -51,6 +53,7 @@ class Order:
     start: Position
     head: Position
     reset_reason: str | None = None
+    reads_payloads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +167,13 @@ class Follower:
             self._page = {row.seq: Entry(row) for row in rows}
             largest = max((len(row.data) for row in rows), default=1)
             self._page_size = max(1, min(MAX_PAGE, PAGE_BYTES // largest))
-        return self._take()
+        return await self._frames(self._take())
 
     def _entry(self, seq: int) -> Entry | None:
         return self._page.get(seq) or self._tail.entry(seq)
 
-    def _take(self) -> bytes:
-        chunk: list[bytes] = []
+    def _take(self) -> list[Entry]:
+        chunk: list[Entry] = []
         size = 0
         # The one place where order is made: after event n comes event n + 1 and no other, from
         # wherever it is at hand.
@@ -178,11 +181,41 @@ class Follower:
             self.position = entry.position
             self._page.pop(entry.position.seq, None)
             if self.order.filter.wants(entry.row):
-                frame = entry.frame(self.order.schema, show_origin=self.order.show_origin)
                 self._announced = entry.position.seq
-                chunk.append(frame)
-                size += len(frame)
-        return b"".join(chunk)
+                chunk.append(entry)
+                size += self._size(entry)
+        return chunk
+
+    def _size(self, entry: Entry) -> int:
+        return len(entry.row.data) if self._has_to_reveal(entry) else len(self._frame(entry))
+
+    def _frame(self, entry: Entry) -> bytes:
+        return entry.frame(self.order.schema, show_origin=self.order.show_origin)
+
+    def _has_to_reveal(self, entry: Entry) -> bool:
+        return entry.sealed is not None and self.order.schema != STORED
+
+    async def _frames(self, entries: list[Entry]) -> bytes:
+        """The events as this client may read them now."""
+        key_ids = [
+            key_id
+            for entry in entries
+            if entry.sealed is not None and self._has_to_reveal(entry)
+            for key_id in entry.sealed.key_ids
+        ]
+        known = await self._tail.keys.read(key_ids) if key_ids else NO_KEYS
+        order = self.order
+        return b"".join(
+            entry.revealed_frame(
+                known,
+                schema=order.schema,
+                show_origin=order.show_origin,
+                plain=order.reads_payloads,
+            )
+            if self._has_to_reveal(entry)
+            else self._frame(entry)
+            for entry in entries
+        )
 
     def _start_over(self, reason: str, position: Position) -> bytes:
         self._restored = self._tail.restored

@@ -13,10 +13,18 @@ COMMENT = b":\n\n"
 _json = msgspec.json.Encoder().encode
 
 
-def event_frame(row: Event, position: Position, *, schema: str | None, show_origin: bool) -> bytes:
-    """One event of the log. Its JSON holds no line break, so it is one `data:` line."""
-    data = cloud_event(row, schema=schema, show_origin=show_origin)
-    return _frame(row.type, data, position)
+def event_frame(
+    row: Event,
+    position: Position,
+    *,
+    schema: str | None,
+    show_origin: bool,
+    data: str | None = None,
+) -> bytes:
+    """One event of the log. Its JSON holds no line break, so it is one `data:` line. `data`: what
+    the client sees in the stored one's stead."""
+    event = cloud_event(row, schema=schema, show_origin=show_origin, data=data)
+    return _frame(row.type, event, position)
 
 
 def open_frame(position: Position, head: int) -> bytes:

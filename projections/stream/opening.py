@@ -62,6 +62,7 @@ class Stream(TenantDoor):
             filter=wishes.filter,
             schema=wishes.schema,
             show_origin=self.principal.may(Right.AUDIT),
+            reads_payloads=self.principal.may(Right.READ_PAYLOADS),
             start=start,
             head=head,
             reset_reason=reset_reason,

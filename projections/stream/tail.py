@@ -6,10 +6,12 @@ from typing import Protocol
 
 from django.db import Error as DatabaseError
 
+from events.confidential.reveal import Keys, SealedData
 from events.log import cursor
 from events.log.cursor import LogDamaged, NotInTheLog, Position
 from events.models import Event
 from projections.stream.frames import event_frame
+from projections.stream.keys import KeyReader
 from projections.stream.reading import ReadingThreads
 
 logger = logging.getLogger(__name__)
@@ -22,11 +24,12 @@ RING_BYTES = 4 * 2**20  # of payload; with its encoded forms an event costs a fe
 class Entry:
     """One event, and its frames in the forms that somebody has asked for."""
 
-    __slots__ = ("_frames", "position", "row")
+    __slots__ = ("_frames", "position", "row", "sealed")
 
     def __init__(self, row: Event) -> None:
         self.row = row
         self.position = Position(row.seq, bytes(row.hash))
+        self.sealed = SealedData.of(row)
         self._frames: dict[tuple[str | None, bool], bytes] = {}
 
     def frame(self, schema: str | None, *, show_origin: bool) -> bytes:
@@ -36,6 +39,15 @@ class Entry:
                 self.row, self.position, schema=schema, show_origin=show_origin
             )
         return self._frames[form]
+
+    def revealed_frame(
+        self, known: Keys, *, schema: str | None, show_origin: bool, plain: bool
+    ) -> bytes:
+        """Of an event with a sealed payload. Never kept: it may be shown while its key stands."""
+        data = self.sealed.revealed(known, plain=plain) if self.sealed else None
+        return event_frame(
+            self.row, self.position, schema=schema, show_origin=show_origin, data=data
+        )
 
 
 class Listener(Protocol):
@@ -58,6 +70,7 @@ class Tail:
         self.restored = 0
         self.reset_reason = ""
         self.followers: set[Listener] = set()
+        self.keys = KeyReader(tenant, threads)
         self._threads = threads
         self._ring: dict[int, Entry] = {}
         self._ring_bytes = 0

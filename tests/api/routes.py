@@ -44,6 +44,8 @@ ROUTES = [
     Route("POST", f"{AGENT}/tasks/{{task}}/complete", WORKERS, {"execution_time_ms": 1}),
     Route("POST", f"{AGENT}/tasks/{{task}}/fail", WORKERS, {"error_message": "x"}),
     Route("GET", "/tasks/{task}", EVERYBODY),
+    Route("POST", "/tasks/{task}/erase", ADMINS, {"reason": "x"}),
+    Route("POST", f"{AGENT}/erase", ADMINS, {"reason": "x"}),
     Route("GET", "/events", EVERYBODY),
     Route("GET", "/events/{event}", EVERYBODY),
     Route("GET", "/members", READERS),

@@ -31,6 +31,7 @@ PROMISES: dict[str, object] = (
         "foreign_keys": 1,
         "recursive_triggers": 1,
         "busy_timeout": 30_000,
+        "secure_delete": 1,
     }
 )
 

@@ -10,11 +10,20 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 
 from agents.models import CurrentAgent, TaskClaim
 from events import tenants
-from events.models import Event, IdempotencyKey, Membership, Tenant, TenantHead, Token
+from events.models import Event, IdempotencyKey, Membership, PayloadKey, Tenant, TenantHead, Token
 from events.scoping import UnscopedQuery
 from tests.services.conftest import ALICE
 
-MODELS = [Event, TenantHead, Membership, Token, IdempotencyKey, CurrentAgent, TaskClaim]
+MODELS = [
+    Event,
+    TenantHead,
+    Membership,
+    Token,
+    IdempotencyKey,
+    PayloadKey,
+    CurrentAgent,
+    TaskClaim,
+]
 
 WAYS: dict[str, Callable[[Any], object]] = {
     "list": list,

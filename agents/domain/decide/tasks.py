@@ -18,7 +18,7 @@ from events.vocabulary import (
 def assign(agent: Agent, *, task_id: str, input: JSON = None, now: datetime) -> list[DomainEvent]:
     """Gives an available agent a task. That no other agent holds it is for the log to enforce."""
     limits.check_task_id(task_id)
-    limits.check_payload(input, "input")
+    limits.check_task_payload(input, "input")
     if agent.status is not Status.AVAILABLE:
         raise RuleViolated(
             _why_not_available(agent),
@@ -59,7 +59,7 @@ def complete(
     """Ends the current task well, whatever became of the agent meanwhile."""
     limits.check_task_id(task_id)
     limits.check_milliseconds(execution_time_ms, "execution_time_ms")
-    limits.check_payload(result, "result")
+    limits.check_task_payload(result, "result")
     limits.check_usage(usage)
     _refuse_task_not_current(agent, task_id)
     fact = AgentTaskCompletedEvent(

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("events", "0002_room_for_new_versions"),
+        ("events", "0003_confidential_payloads"),
     ]
 
     operations = [
