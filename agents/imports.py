@@ -3,6 +3,7 @@
 from itertools import islice
 
 import msgspec
+from django.db import IntegrityError
 
 from agents.domain.state import Agent
 from agents.models import CurrentAgent
@@ -32,9 +33,14 @@ def _insert(tenant: str, batch: list[Told]) -> None:
         if model is CurrentAgent:
             for row in told:
                 _check_state(tenant, row)
-        model._default_manager.bulk_create(  # noqa: SLF001 -- documented
-            [model(tenant_id=tenant, **{NAME[model]: row.name}, **row.values) for row in told]
-        )
+        made = [model(tenant_id=tenant, **{NAME[model]: row.name}, **row.values) for row in told]
+        try:
+            model._default_manager.bulk_create(made)  # noqa: SLF001 -- documented
+        except IntegrityError as error:
+            raise Refused(
+                f"{tenant}: the log has a task assigned again after it was completed, which no "
+                f"rule allows. Nothing was imported."
+            ) from error
 
 
 def _check_state(tenant: str, row: Told) -> None:

@@ -42,6 +42,7 @@ MAY_BE_NULL = ("reason", "correlation_id", "causation_id", "traceparent", "origi
 LONGEST_LINE = 64 * 1024 * 1024
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}")
+ORIGIN = re.compile(r"^\S+/tenants/([a-z0-9-]+)$", re.MULTILINE)
 DASH = "\u2014"
 
 
@@ -159,7 +160,7 @@ def parse_note(note: str) -> Note:
     body, _, signed = note.partition("\n\n")
     body = body if body.endswith("\n") else body + "\n"
     lines = body.split("\n")
-    origin = re.fullmatch(r"\S+/tenants/([a-z0-9-]+)", lines[0])
+    origin = ORIGIN.fullmatch(lines[0])
     if len(lines) != 6 or origin is None or not re.fullmatch(r"[0-9]{1,19}", lines[1]):  # noqa: PLR2004
         raise ValueError("it is no checkpoint of a log.")
     digest = base64.b64decode(lines[2], validate=True)
@@ -378,16 +379,11 @@ def notes_of(path: str, tenant: str) -> list[Note]:
     """The checkpoints of this tenant in a file that holds one or more."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 -- one import less
-            lines = file.read().split("\n")
+            whole = file.read()
     except (OSError, UnicodeError) as error:
         raise Unusable(f"{path} cannot be read: {error}") from None
-    texts: list[str] = []
-    for line in lines:
-        is_body = line and not line.startswith(DASH)
-        if is_body and (not texts or DASH in texts[-1] or "\n\n" in texts[-1]):
-            texts.append("")
-        if texts and (line or not texts[-1].endswith("\n\n")):
-            texts[-1] += line + "\n"
+    starts = [match.start() for match in ORIGIN.finditer(whole)]
+    texts = [whole[start:end].strip("\n") for start, end in zip(starts, [*starts[1:], None])]  # noqa: B905
     try:
         notes = [note for note in map(parse_note, texts) if note.tenant == tenant]
     except ValueError as error:

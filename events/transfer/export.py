@@ -79,7 +79,7 @@ def of(
     """What an export of the log as it stands now will hold; both bounds are included.
 
     `wanted` and `filters` say the same, for the reading and for the file's header. Raises Refused
-    for a part that the log has not, TenantUnknown.
+    for a part that the log has not, TenantUnknown, Damaged.
     """
     owner = Tenant.objects.filter(slug=tenant).first()
     if owner is None:
@@ -91,12 +91,12 @@ def of(
         raise Refused(f"{tenant}'s log is empty. Export it without naming a part.")
     if last and not 1 <= first <= end <= last:
         raise Refused(f"{tenant}'s log has events 1 to {last}, and no part {first} to {end}.")
-    end_of_it = checkpoint.at(tenant, end)
+    end_of_it = _stands(tenant, end)
     return Export(
         tenant=owner,
         from_seq=first,
         to_seq=end,
-        prior_hash=_hash_at(owner, first - 1),
+        prior_hash=_stands(tenant, first - 1).hash,
         hash=end_of_it.hash,
         note=_kept_note(tenant, end) or end_of_it.note(),
         wanted=wanted if filters else None,
@@ -104,13 +104,11 @@ def of(
     )
 
 
-def _hash_at(tenant: Tenant, seq: int) -> bytes:
-    if seq == 0:
-        return chain.genesis(tenant.log_id)
+def _stands(tenant: str, seq: int) -> checkpoint.Checkpoint:
     try:
-        return checkpoint.at(tenant.slug, seq).hash
+        return checkpoint.at(tenant, seq)
     except LookupError as error:
-        raise Damaged(tenant.slug, seq, "it is missing.") from error
+        raise Damaged(tenant, seq, "it is missing.") from error
 
 
 def _kept_note(tenant: str, seq: int) -> str | None:

@@ -41,7 +41,11 @@ class Command(PlainCommand):
         output: Path | None,
         **_: Any,
     ) -> None:
-        chosen = export.of(check_tenant(tenant), from_seq=from_seq, to_seq=to_seq)
+        slug = check_tenant(tenant)
+        try:
+            chosen = export.of(slug, from_seq=from_seq, to_seq=to_seq)
+        except Damaged as error:
+            raise CommandError(f"{error} verify_log tells more.") from error
         began = time.monotonic()
         with _beside(output) if output else self._stdout() as write:
             try:
