@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class AgentsConfig(AppConfig):
     name = "agents"
     verbose_name = "Fleet"
+
+    def ready(self) -> None:
+        from agents import imports
+
+        imports.listen()

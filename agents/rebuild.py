@@ -24,7 +24,7 @@ PASSES = 3
 SHOWN = 60  # characters of a value in a message
 
 Values = Mapping[str, Any]
-_NAME: Mapping[type[models.Model], str] = {CurrentAgent: "agent_id", TaskClaim: "task_id"}
+NAME: Mapping[type[models.Model], str] = {CurrentAgent: "agent_id", TaskClaim: "task_id"}
 _COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
     CurrentAgent: (
         "version",
@@ -148,7 +148,7 @@ def _strays(retelling: Retelling, model: type[models.Model], found: int) -> Iter
     every = _objects(model).filter(tenant=retelling.tenant)
     if every.count() <= found:
         return
-    name, done = _NAME[model], ""
+    name, done = NAME[model], ""
     while batch := list(every.filter(**{f"{name}__gt": done}).order_by(name)[:AT_ONCE]):
         done = getattr(batch[-1], name)
         for row in batch:
@@ -170,7 +170,7 @@ def _has_events(tenant: str, row: models.Model) -> bool:
 
 
 def _standing(model: type[models.Model], tenant: str, names: Sequence[str]) -> dict[str, Values]:
-    name = _NAME[model]
+    name = NAME[model]
     rows = _objects(model).filter(tenant=tenant, **{f"{name}__in": names})
     return {getattr(row, name): _values(row) for row in rows}
 
@@ -193,9 +193,9 @@ def _put_right(tenant: str, batch: Sequence[Difference]) -> int:
 
 
 def _write(difference: Difference) -> int:
-    key = {"tenant_id": difference.tenant, _NAME[difference.model]: difference.name}
+    key = {"tenant_id": difference.tenant, NAME[difference.model]: difference.name}
     rows = _objects(difference.model).filter(
-        tenant=difference.tenant, **{_NAME[difference.model]: difference.name}
+        tenant=difference.tenant, **{NAME[difference.model]: difference.name}
     )
     standing, told = difference.standing, difference.told
     if standing is None:

@@ -23,6 +23,16 @@ from events.vocabulary import (
 )
 
 PAGE = 5_000
+# What decoding and `evolve` raise for an event that no aggregate has decided.
+_TELLS_NOTHING = (
+    UnknownFact,
+    AgentNotCreated,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    msgspec.MsgspecError,
+)
 Status = TaskClaim.Status
 
 
@@ -82,7 +92,7 @@ class Retelling:
                 fact = decoder(kind, schema_version)(data)
                 agent = evolve(standing[0] if standing else None, fact)  # type: ignore[arg-type]
                 task_id = self._claim(fact, seq, version, last_seq)
-            except (UnknownFact, AgentNotCreated, KeyError, msgspec.MsgspecError) as error:
+            except _TELLS_NOTHING as error:
                 raise Untellable(self.tenant, seq, error) from error
             self._agents[agent_id] = agent, version, last_seq
             if task_id is not None and self._claims[task_id].status == Status.COMPLETED:

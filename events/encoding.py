@@ -42,6 +42,20 @@ def encode(fact: Fact) -> str:
     return text
 
 
+def refuse_unfit_payload(text: str) -> None:
+    """Raise UnfitFact for stored text with what `encode` lets nobody store. It is JSON by then, or
+    its decoder will say so."""
+    try:
+        if "\\u0000" in text and _holds_nul(msgspec.json.decode(text)):
+            raise UnfitFact("holds a NUL character.")
+        if _many_digits(text.encode()):
+            _refuse_unfit_numbers(msgspec.json.decode(text))
+    except msgspec.MsgspecError:
+        return
+    except (ValueError, RecursionError) as error:
+        raise UnfitFact(str(error)) from error
+
+
 def _refuse_unfit_numbers(value: Any) -> None:
     """Raise ValueError for a number that not every reader of JSON understands alike."""
     if isinstance(value, float) and not math.isfinite(value):

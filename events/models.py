@@ -106,6 +106,20 @@ class Event(models.Model):
         return f"{self.tenant_id}/{self.seq} {self.type}"
 
 
+class Checkpoint(models.Model):
+    """A note that was made of a tenant's log at `seq`, here or where the log came from."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_constraint=False)
+    seq = models.BigIntegerField()
+    note = models.TextField()
+    made_at = models.DateTimeField()
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} at {self.seq}"
+
+
 class Membership(models.Model):
     """A person's role in a tenant."""
 

@@ -45,7 +45,7 @@ class EventsDoor(TenantDoor):
     def page_of(self, agent: Pattern | None) -> HttpResponse:
         """The page that the query asks for, of the whole log or of some agents."""
         self.pinned_schema()
-        wanted = _wanted(self.query, agent)
+        wanted = wanted_of(self.query, agent)
         after, limit = self.query.whole("after"), self.query.limit()
         order = self.query.text("order") or "asc"
         if order not in ("asc", "desc"):
@@ -114,7 +114,8 @@ class OneEvent(EventsDoor):
         return row
 
 
-def _wanted(query: Query, agent: Pattern | None) -> Wanted:
+def wanted_of(query: Query, agent: Pattern | None) -> Wanted:
+    """What the filters of a query ask for. Raises Problem (400)."""
     return Wanted(
         types=query.pattern("types"),
         agent=agent,

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from events.api.export import LogExport
 from events.api.me import Me
 from events.api.members import Member, Members
 from events.api.schemas import OneSchema, Schemas
@@ -16,6 +17,7 @@ api_routes: list[URLPattern] = [
 tenant_routes: list[URLPattern] = [
     path("events", Events.as_view()),
     path("events/<event_id>", OneEvent.as_view()),
+    path("export", LogExport.as_view()),
     path("members", Members.as_view()),
     path("members/<username>", Member.as_view()),
     path("tokens", Tokens.as_view()),

@@ -50,6 +50,7 @@ _EVENT = (
     ("data", "text"),
 )
 EVENT_COLUMNS = (*(name for name, _ in _EVENT), "seq", "recorded_at", "hash")
+EVENT_TYPES = (*(cast for _, cast in _EVENT), "bigint", "timestamptz", "bytea")
 
 _MICROSECONDS = "int8send((extract(epoch from {0}) * 1000000)::bigint)"
 
@@ -339,7 +340,7 @@ def _copy(
     first, last_seqs = seq, []
     sql = f"COPY events_event ({', '.join(EVENT_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
     with cursor.copy(sql) as copy:
-        copy.set_types([*(cast for _, cast in _EVENT), "bigint", "timestamptz", "bytea"])
+        copy.set_types(EVENT_TYPES)
         for proposal, sealed in batch:
             context = proposal.context
             for event in sealed:

@@ -48,6 +48,7 @@ ROUTES = [
     Route("POST", f"{AGENT}/erase", ADMINS, {"reason": "x"}),
     Route("GET", "/events", EVERYBODY),
     Route("GET", "/events/{event}", EVERYBODY),
+    Route("GET", "/export", ("admin", "auditor")),
     Route("GET", "/members", READERS),
     Route("POST", "/members", ADMINS, {"username": "nobody-there", "role": "auditor"}),
     Route("GET", "/members/{member}", READERS),

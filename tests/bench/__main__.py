@@ -21,6 +21,7 @@ BENCHMARKS = {
     "replay": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
+    "export": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 

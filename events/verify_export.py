@@ -1,0 +1,456 @@
+#!/usr/bin/env python3
+"""Checks an export of a log without AgentMesh: this one file, and Python 3.8 or newer alone.
+
+    python3 verify_export.py FILE [--key VERIFIER_KEY] [--checkpoint NOTE_FILE]
+
+--key          who must have signed the file's checkpoint (and NOTE_FILE's), as /api/v1/keys says;
+               needs the library `cryptography`
+--checkpoint   checkpoints of the same log that you got earlier: the file must fit them
+
+Exit code 0: the file holds. 1: it does not, and the last line says where and why. 2: nothing could
+be checked. The format is described in docs/export.md, the hashes in docs/chain.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import struct
+import sys
+import uuid
+from datetime import date
+from functools import lru_cache
+from typing import Any, BinaryIO, Iterator, NamedTuple  # noqa: UP035 -- Python 3.8
+
+# fmt: off
+HEADER = (
+    "format", "format_version", "tenant", "name", "created_at", "log_id", "from_seq", "to_seq",
+    "prior_hash", "filters",
+)
+COLUMNS = (
+    "seq", "event_id", "stream_type", "stream_id", "version", "type", "schema_version",
+    "occurred_at", "recorded_at", "actor", "reason", "correlation_id", "causation_id",
+    "traceparent", "origin", "data", "hash",
+)
+# fmt: on
+FOOTER = ("checkpoint", "sha256")
+WHOLE_NUMBERS = ("seq", "version", "from_seq", "to_seq", "format_version")
+MAY_BE_NULL = ("reason", "correlation_id", "causation_id", "traceparent", "origin")
+LONGEST_LINE = 64 * 1024 * 1024
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z", re.ASCII)
+HEX = re.compile(r"[0-9a-f]{64}")
+ORIGIN = re.compile(r"^\S+/tenants/([a-z0-9-]+)$", re.MULTILINE)
+DASH = "\u2014"
+
+
+class Damaged(Exception):
+    """The file does not hold."""
+
+
+class Unusable(Exception):
+    """Nothing could be checked."""
+
+
+class Key(NamedTuple):
+    name: str
+    id: bytes
+    public: bytes
+
+
+class Note(NamedTuple):
+    """A checkpoint. signatures: (name, key's id, signature). body: what they sign."""
+
+    tenant: str
+    seq: int
+    hash: str
+    log_id: str
+    recorded_at: str
+    body: str
+    signatures: tuple[tuple[str, bytes, bytes], ...]
+
+
+def leaf(tenant: str, event: dict[str, Any]) -> bytes:
+    """The digest of one event without its place, as docs/chain.md has it."""
+    return hashlib.sha256(
+        b"".join(
+            (
+                b"agentmesh.event.v1\0",
+                field(uuid.UUID(event["event_id"]).bytes),
+                field(tenant.encode()),
+                text(event["stream_type"]),
+                text(event["stream_id"]),
+                field(struct.pack(">q", event["version"])),
+                text(event["type"]),
+                text(event["schema_version"]),
+                field(struct.pack(">q", microseconds(event["occurred_at"]))),
+                text(event["actor"]),
+                text(event["reason"]),
+                text(event["correlation_id"]),
+                text(event["causation_id"]),
+                text(event["traceparent"]),
+                text(event["origin"]),
+                text(event["data"]),
+            )
+        )
+    ).digest()
+
+
+def link(previous: bytes, event: dict[str, Any], of_event: bytes) -> bytes:
+    place = struct.pack(">qq", event["seq"], microseconds(event["recorded_at"]))
+    return hashlib.sha256(previous + place + of_event).digest()
+
+
+def genesis(log_id: str) -> bytes:
+    return hashlib.sha256(b"agentmesh.log.v1\0" + uuid.UUID(log_id).bytes).digest()
+
+
+def field(value: bytes) -> bytes:
+    return struct.pack(">I", len(value)) + value
+
+
+def text(value: str | None) -> bytes:
+    return b"\xff\xff\xff\xff" if value is None else field(value.encode())
+
+
+def microseconds(moment: str) -> int:
+    """Since 1970-01-01T00:00:00Z. Raises ValueError."""
+    match = MOMENT.fullmatch(moment)
+    if match is None:
+        raise ValueError(f"{moment[:40]!r} is no moment such as 2026-01-02T03:04:05.000006Z.")
+    return seconds(match[1]) * 1_000_000 + int(match[2])
+
+
+@lru_cache(maxsize=4096)
+def seconds(moment: str) -> int:
+    day = date(int(moment[:4]), int(moment[5:7]), int(moment[8:10]))
+    hour, minute, second = int(moment[11:13]), int(moment[14:16]), int(moment[17:19])
+    if hour > 23 or minute > 59 or second > 59:  # noqa: PLR2004 -- a day's
+        raise ValueError(f"{moment} is no time of day.")
+    days = day.toordinal() - date(1970, 1, 1).toordinal()
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
+
+
+def parsed(raw: bytes, keys: tuple[str, ...]) -> dict[str, Any]:
+    """A line's object in the one spelling that an export has. Raises ValueError."""
+    found = json.loads(raw.decode("utf-8"))
+    if not isinstance(found, dict) or tuple(found) != keys:
+        raise ValueError(f"it is no object with the keys {', '.join(keys)}.")
+    for name, value in found.items():
+        if name == "filters":
+            continue
+        kind = int if name in WHOLE_NUMBERS else str
+        if type(value) is not kind and not (value is None and name in MAY_BE_NULL):
+            raise ValueError(f"its {name} is no {'whole number' if kind is int else 'text'}.")
+    if (json.dumps(found, ensure_ascii=False, separators=(",", ":")) + "\n").encode() != raw:
+        raise ValueError("it is not spelt as an export is: no blanks, no needless escapes.")
+    for name in ("event_id", "log_id"):
+        if name in found and str(uuid.UUID(found[name])) != found[name]:
+            raise ValueError(f"its {name} is no UUID in lower case.")
+    for name in ("hash", "prior_hash", "sha256"):
+        if name in found and not HEX.fullmatch(found[name]):
+            raise ValueError(f"its {name} is not 64 hexadecimal digits.")
+    return found
+
+
+def parse_note(note: str) -> Note:
+    """Raises ValueError for what is no checkpoint."""
+    body, _, signed = note.partition("\n\n")
+    body = body if body.endswith("\n") else body + "\n"
+    lines = body.split("\n")
+    origin = ORIGIN.fullmatch(lines[0])
+    if len(lines) != 6 or origin is None or not re.fullmatch(r"[0-9]{1,19}", lines[1]):  # noqa: PLR2004
+        raise ValueError("it is no checkpoint of a log.")
+    digest = base64.b64decode(lines[2], validate=True)
+    if not lines[3].startswith("log_id ") or not lines[4].startswith("recorded_at "):
+        raise ValueError("it is no checkpoint of a log.")
+    signatures = []
+    for line in signed.splitlines():
+        match = re.fullmatch(rf"{DASH} (\S+) ([A-Za-z0-9+/=]+)", line)
+        if match is None:
+            raise ValueError("below a checkpoint's empty line stand signatures alone.")
+        raw = base64.b64decode(match[2], validate=True)
+        signatures.append((match[1], raw[:4], raw[4:]))
+    return Note(
+        origin[1], int(lines[1]), digest.hex(), lines[3][7:], lines[4][12:], body, tuple(signatures)
+    )
+
+
+def parse_key(verifier_key: str) -> Key:
+    """`name+id+key`, as /api/v1/keys gives it."""
+    try:
+        name, key_id, encoded = verifier_key.strip().split("+", 2)
+        raw = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        name, key_id, raw = "", "", b""
+    expected = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
+    if len(raw) != 33 or raw[0] != 1 or expected.hex() != key_id:  # noqa: PLR2004 -- Ed25519
+        raise Unusable(f"{verifier_key!r} is no verifier key: name+8 hex digits+base64.")
+    return Key(name, expected, raw[1:])
+
+
+def check_signature(note: Note, key: Key) -> None:
+    """Raises Damaged unless the key has signed the note, Unusable without the library."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        raise Unusable(
+            "The signature cannot be checked: `pip install cryptography`, or leave --key out."
+        ) from None
+    for name, key_id, signature in note.signatures:
+        if (name, key_id) == (key.name, key.id):
+            try:
+                Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.body.encode())
+            except InvalidSignature:
+                raise Damaged(f"the signature of {name} does not fit the checkpoint.") from None
+            return
+    raise Damaged(f"{key.name}+{key.id.hex()} has not signed the checkpoint.")
+
+
+class Reading:
+    """One pass over a file. `statements` say what was found, the last one in a word."""
+
+    def __init__(self, file: BinaryIO, checkpoints: list[Note]) -> None:
+        self.file = file
+        self.checkpoints = checkpoints
+        self.covered = hashlib.sha256()
+        self.line = 0
+        self.statements: list[str] = []
+        self.events = self.chained = 0
+        self.versions: dict[tuple[str, str], int] = {}
+        self.recorded_at = -(2**63)
+        self.known: dict[int, set[str]] = {}
+        for note in checkpoints:
+            self.known.setdefault(note.seq, set()).add(note.hash)
+        self.met: set[int] = set()
+
+    def run(self) -> Note:
+        """The file's own checkpoint. Raises Damaged, with the line."""
+        try:
+            return self._run()
+        except (ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
+            raise Damaged(f"line {self.line}: {error}") from error
+        except Damaged as error:
+            raise Damaged(f"line {self.line}: {error}") from error
+
+    def _run(self) -> Note:
+        self.header = parsed(self._next(), HEADER)
+        self._check_header()
+        self.seq = self.header["from_seq"] - 1
+        self.tip = bytes.fromhex(self.header["prior_hash"])
+        self._meet(self.seq, self.tip)
+        for raw in self._events():
+            event = parsed(raw, COLUMNS)
+            try:
+                self._check(event)
+            except (Damaged, ValueError) as error:
+                raise Damaged(f"seq {event['seq']}: {error}") from error
+        return self._end()
+
+    def _next(self) -> bytes:
+        raw = self.file.readline(LONGEST_LINE)
+        if not raw:
+            raise Damaged("the file ends after it, without its checkpoint: it was cut off.")
+        self.line += 1
+        self.raw = raw
+        if not raw.endswith(b"\n"):
+            raise Damaged("the file ends in the middle of it, or the line is endless.")
+        if not raw.startswith(b'{"checkpoint":'):
+            self.covered.update(raw)
+        return raw
+
+    def _events(self) -> Iterator[bytes]:
+        while not self._next().startswith(b'{"checkpoint":'):
+            yield self.raw
+
+    def _check_header(self) -> None:
+        header = self.header
+        if (header["format"], header["format_version"]) != ("agentmesh-log", 1):
+            raise Damaged("it is no header of an agentmesh-log of version 1.")
+        microseconds(header["created_at"])
+        first, last, filters = header["from_seq"], header["to_seq"], header["filters"]
+        if not (1 <= first <= last or (first, last) == (1, 0)):
+            raise Damaged(f"it has no events {first} to {last}.")
+        if filters is not None and not (isinstance(filters, dict) and filters):
+            raise Damaged("its filters are neither null nor an object.")
+        if first == 1 and bytes.fromhex(header["prior_hash"]) != genesis(header["log_id"]):
+            raise Damaged("its prior_hash does not follow from its log_id.")
+
+    def _check(self, event: dict[str, Any]) -> None:
+        seq, filtered = event["seq"], self.header["filters"] is not None
+        if not filtered and seq != self.seq + 1:
+            raise Damaged(f"event {self.seq + 1} is missing.")
+        if not self.seq < seq <= self.header["to_seq"]:
+            raise Damaged("it is out of place.")
+        recorded_at = microseconds(event["recorded_at"])
+        if recorded_at < self.recorded_at:
+            raise Damaged("it was recorded before the event that it follows.")
+        self._check_version(event, filtered)
+        computed = link(self.tip, event, leaf(self.header["tenant"], event))
+        if seq == self.seq + 1:
+            if computed.hex() != event["hash"]:
+                raise Damaged("its hash does not follow: it or its place was changed.")
+            self.chained += 1
+        self.events += 1
+        self.seq, self.recorded_at, self.tip = seq, recorded_at, bytes.fromhex(event["hash"])
+        self._meet(seq, self.tip)
+
+    def _check_version(self, event: dict[str, Any], filtered: bool) -> None:
+        stream, version = (event["stream_type"], event["stream_id"]), event["version"]
+        before = self.versions.get(stream)
+        if filtered or (before is None and self.header["from_seq"] > 1):
+            fits = version > (before or 0)
+        else:
+            fits = version == (before or 0) + 1
+        if not fits:
+            raise Damaged(f"its version {version} does not follow in its stream.")
+        self.versions[stream] = version
+
+    def _meet(self, seq: int, tip: bytes) -> None:
+        if seq in self.known:
+            if self.known[seq] != {tip.hex()}:
+                raise Damaged(f"event {seq} is not the one of your checkpoint.")
+            self.met.add(seq)
+
+    def _end(self) -> Note:
+        footer = parsed(self.raw, FOOTER)
+        note = parse_note(footer["checkpoint"])
+        header, last = self.header, self.header["to_seq"]
+        whole = header["filters"] is None
+        if whole and self.seq != last:
+            raise Damaged(f"the header promises events up to {last}; they end at {self.seq}.")
+        if (note.tenant, note.log_id, note.seq) != (header["tenant"], header["log_id"], last):
+            raise Damaged("the checkpoint is not the one of this log at its last event.")
+        if self.seq == last and note.hash != self.tip.hex():
+            raise Damaged(f"the checkpoint has another hash than event {last}.")
+        recorded = microseconds(note.recorded_at)
+        if last and self.events and self.seq == last and recorded != self.recorded_at:
+            raise Damaged(f"the checkpoint has another time than event {last}.")
+        if not last and note.recorded_at != header["created_at"]:
+            raise Damaged("the checkpoint has another time than the log's beginning.")
+        self.covered.update(self.raw[: -len('"}\n') - 64])
+        if self.covered.hexdigest() != footer["sha256"]:
+            raise Damaged("the SHA-256 of the file is another: something in it was changed.")
+        if self.file.readline(1):
+            self.line += 1
+            raise Damaged("the file goes on after its checkpoint.")
+        self._meet(last, bytes.fromhex(note.hash))
+        self._settle_checkpoints()
+        self._state()
+        return note
+
+    def _settle_checkpoints(self) -> None:
+        for note in self.checkpoints:
+            if note.log_id != self.header["log_id"]:
+                raise Damaged(f"your checkpoint is of another log than this one, {note.log_id}.")
+            if note.seq not in self.met:
+                raise Damaged(
+                    f"your checkpoint is of event {note.seq}, which is not in the file: the log "
+                    f"was cut off, or this is not the part to compare."
+                )
+            self.statements.append(f"Your checkpoint of event {note.seq} fits.")
+
+    def _state(self) -> None:
+        header = self.header
+        tenant, first, last = header["tenant"], header["from_seq"], header["to_seq"]
+        tip = f"{last}-{self.tip.hex()[:8]}"
+        if header["filters"] is not None:
+            picked = json.dumps(header["filters"], ensure_ascii=False)
+            self.statements.append(
+                f"OK as far as it goes: {self.events} of events {first} to {last} of {tenant}, "
+                f"picked by {picked}. {self.chained} follow the event before them; the others' "
+                f"hashes, and what was left out, cannot be checked."
+            )
+        elif first > 1:
+            self.statements.append(
+                f"OK: events {first} to {last} of {tenant} follow one another up to {tip}. What "
+                f"was before them is not in the file."
+            )
+        else:
+            self.statements.append(
+                f"OK: {tenant}, all {self.events} events from the log's beginning to {tip}."
+            )
+
+
+def notes_of(path: str, tenant: str) -> list[Note]:
+    """The checkpoints of this tenant in a file that holds one or more."""
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 -- one import less
+            whole = file.read()
+    except (OSError, UnicodeError) as error:
+        raise Unusable(f"{path} cannot be read: {error}") from None
+    starts = [match.start() for match in ORIGIN.finditer(whole)]
+    texts = [whole[start:end].strip("\n") for start, end in zip(starts, [*starts[1:], None])]  # noqa: B905
+    try:
+        notes = [note for note in map(parse_note, texts) if note.tenant == tenant]
+    except ValueError as error:
+        raise Unusable(f"{path}: {error}") from None
+    if not notes:
+        raise Unusable(f"{path} holds no checkpoint of {tenant}.")
+    return notes
+
+
+def tenant_of(path: str) -> str:
+    with open(path, "rb") as file:  # noqa: PTH123
+        try:
+            return str(json.loads(file.readline(LONGEST_LINE).decode("utf-8"))["tenant"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return ""
+
+
+def check(path: str, keys: list[Key], note_file: str | None) -> list[str]:
+    """What was found, the verdict last. Raises Damaged, Unusable, OSError."""
+    earlier = notes_of(note_file, tenant_of(path)) if note_file else []
+    with open(path, "rb") as file:  # noqa: PTH123
+        reading = Reading(file, earlier)
+        note = reading.run()
+    *before, verdict = reading.statements
+    for each in (note, *earlier) if keys else ():
+        sign(each, keys)
+    if keys:
+        signed = f"Signature: good, of {' or '.join(key.name for key in keys)}."
+    else:
+        names = ", ".join(name for name, _, _ in note.signatures) or "nobody"
+        signed = f"Signature: of {names}, not checked. Give --key to have it checked."
+    return [*before, signed, verdict]
+
+
+def sign(note: Note, keys: list[Key]) -> None:
+    """Raises Damaged unless one of the keys has signed."""
+    for number, key in enumerate(keys, 1):
+        try:
+            return check_signature(note, key)
+        except Damaged:
+            if number == len(keys):
+                raise
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Check an AgentMesh export without AgentMesh.")
+    parser.add_argument("file", help="what export_log wrote, or GET /export")
+    parser.add_argument(
+        "--key", action="append", default=[], help="a verifier key; may be repeated"
+    )
+    parser.add_argument("--checkpoint", metavar="NOTE_FILE", help="what you got earlier")
+    given = parser.parse_args(arguments)
+    try:
+        found = check(given.file, [parse_key(key) for key in given.key], given.checkpoint)
+    except Damaged as damage:
+        sys.stdout.write(f"DAMAGED: {given.file}: {damage}\n")
+        return 1
+    except Unusable as problem:
+        sys.stdout.write(f"NOT CHECKED: {problem}\n")
+        return 2
+    except OSError as error:
+        sys.stdout.write(f"NOT CHECKED: {given.file} cannot be read: {error.strerror}.\n")
+        return 2
+    sys.stdout.write("\n".join(found) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
