@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from events.bus import Subscription
+from events.bus import Subscription, event_bus
 from events.log import cursor, read
 from events.log.cursor import BEGINNING, NotInTheLog, Position
 from events.models import Event, SubscriptionCheckpoint
+from events.transfer.importing import log_imported
 
 BATCH = 200
 
@@ -60,6 +61,16 @@ def begin_at_head(tenant: str, subscriptions: Iterable[Subscription]) -> None:
     head = cursor.head(tenant)
     for subscription in subscriptions:
         _begin(subscription, tenant, head)
+
+
+def listen() -> None:
+    """Reactions do not hear what happened elsewhere: of a log that is imported they begin at its
+    end. Until there are projections, every subscription is a reaction."""
+    log_imported.connect(_begin_at_the_imported_head, dispatch_uid="events.durable")
+
+
+def _begin_at_the_imported_head(tenant: str, **_: object) -> None:
+    begin_at_head(tenant, tuple(event_bus.subscriptions.values()))
 
 
 def resume(subscription: str, tenant: str, seq: int) -> None:

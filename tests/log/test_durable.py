@@ -7,12 +7,13 @@ import pytest
 from django.core.management.base import CommandError
 
 from events import durable
-from events.bus import EventBus, Start, Subscription
+from events.bus import EventBus, Start, Subscription, event_bus
 from events.durable import Overtaken, SubscriptionStopped, catch_up
 from events.log.append import append
 from events.log.cursor import NotInTheLog
-from events.models import SubscriptionCheckpoint
-from events.vocabulary import AgentTaskCompletedEvent, Usage
+from events.models import Event, SubscriptionCheckpoint
+from events.transfer.importing import log_imported
+from events.vocabulary import AgentCreatedEvent, AgentTaskCompletedEvent, Capability, Usage
 from tests.jobs.conftest import manage
 from tests.log.sample import heartbeats, proposed, stored
 
@@ -251,3 +252,18 @@ def test_a_tenant_that_is_not_there_is_named(
 ) -> None:
     with pytest.raises(NotInTheLog, match="no tenant"):
         catch_up(subscribed(bus, ledger, start="now"), "no-such-tenant")
+
+
+def test_of_an_imported_log_a_reaction_hears_what_comes_after_it(acme: str, ledger: Ledger) -> None:
+    created = AgentCreatedEvent("a-1", tenant_id=acme, capabilities=(Capability("nlp", 3),))
+    append(acme, proposed(created, *heartbeats(2)))
+    event_bus.subscribe("Agent*", ledger.handle, name=NAME, start="beginning")
+    try:
+        log_imported.send(sender=Event, tenant=acme, seq=3, hash=stored(acme)[2]["hash"])
+    finally:
+        event_bus.unsubscribe(NAME)
+    append(acme, proposed(*heartbeats(1), version=3))
+    catch_up(EventBus().subscribe("Agent*", ledger.handle, name=NAME), acme)
+
+    assert ledger.heard == [4]
+    assert SubscriptionCheckpoint.objects.get(tenant=acme).seq == 4

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from events.ancestors import AgentTaskCompletedEventV1
+from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
 from events.encoding import encode
 from events.facts import Fact
 from events.moments import rfc3339
