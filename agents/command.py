@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agents import claims, current
+from agents import claims, current, states
 from agents.claims import ClaimLost
 from agents.current import Loaded
-from agents.domain.evolve import fold
 from agents.domain.state import Agent
 from agents.models import CurrentAgent
 from events.facts import DomainEvent
@@ -16,7 +15,6 @@ from events.idempotency import Answer, AnsweredBefore, Once
 from events.log.append import append
 from events.log.errors import RowRefused, VersionConflict
 from events.log.proposal import Context, Proposal
-from events.log.rows import Put
 
 TRIES = 20
 Decide = Callable[[Agent], Sequence[DomainEvent]]
@@ -141,9 +139,9 @@ def _record(
     request: Request,
 ) -> Outcome:
     before, version = (loaded.agent, loaded.version) if loaded else (None, 0)
-    agent = fold(facts, before)
+    agent, rows = states.on_the_way(before, version, facts)
     new_version = version + len(facts)
-    rows: list[Put] = [current.put(loaded, agent, new_version)]
+    rows.append(current.put(loaded, agent, new_version))
     rows += claims.rows(tenant, version, facts)
     answer = request.render(agent, new_version, facts) if request.render else None
     if request.once and answer:
