@@ -68,7 +68,8 @@ class Difference:
 
     def __str__(self) -> str:
         if self.standing is None or self.told is None:
-            what = "has no row" if self.standing is None else "has a row and no events"
+            stray = "is not kept" if self.model is AgentState else "has a row and no events"
+            what = "has no row" if self.standing is None else stray
             return f"{self.tenant}: {self.name} {what}."
         words = ", ".join(
             f"{column} is {_short(value)} instead of {_short(self.told[column])}"

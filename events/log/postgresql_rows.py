@@ -152,9 +152,10 @@ class _Placed(NamedTuple):
 
 
 def _never_meet(rows: Sequence[_Placed]) -> bool:
-    """Whether the order of these rows of one model is all the same, and none has a condition."""
+    """Whether these rows of one model can be written in any order, and none can be refused: what
+    refuses one of many does not say which."""
     shape = rows[0].row.shape
-    if shape.how is How.UPDATE or shape.only_if:
+    if shape.how is not How.UPSERT or shape.only_if:
         return False
     if any(placed.row.shape != shape for placed in rows):
         return False
@@ -170,12 +171,11 @@ def _put_together_statement(shape: Shape) -> str:
         columns.append(shape.seq_column)
         kinds.append("bigint")
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
-    sql = f"INSERT INTO {shape.table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"
-    if shape.how is How.UPSERT:
-        written = columns[len(shape.key) :]
-        sets = ", ".join(f"{name} = excluded.{name}" for name in written)
-        sql += f" ON CONFLICT ({', '.join(shape.key)}) DO UPDATE SET {sets}"
-    return sql
+    sets = ", ".join(f"{name} = excluded.{name}" for name in columns[len(shape.key) :])
+    return (
+        f"INSERT INTO {shape.table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) "
+        f"ON CONFLICT ({', '.join(shape.key)}) DO UPDATE SET {sets}"
+    )
 
 
 def _put_together(

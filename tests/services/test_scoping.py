@@ -8,13 +8,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Exists, F, OuterRef, Q
 
-from agents.models import CurrentAgent, TaskClaim
+from agents.models import AgentState, CurrentAgent, TaskClaim
 from events import tenants
 from events.models import Event, IdempotencyKey, Membership, Tenant, TenantHead, Token
 from events.scoping import UnscopedQuery
 from tests.services.conftest import ALICE
 
-MODELS = [Event, TenantHead, Membership, Token, IdempotencyKey, CurrentAgent, TaskClaim]
+MODELS = [Event, TenantHead, Membership, Token, IdempotencyKey, CurrentAgent, AgentState, TaskClaim]
 
 WAYS: dict[str, Callable[[Any], object]] = {
     "list": list,
