@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -209,6 +209,24 @@ def test_a_row_that_stands_where_no_version_was_yet_does_no_harm(acme: str, a1: 
         services.update_agent(tenant=acme, agent_id=a1, metadata={"n": number}, by=ALICE)
 
     assert list(compare(acme)[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "folded"),
+    [((), 8), ((192,), 24), ((192, 176, 160), 56), (range(16, 200, 16), 200)],
+    ids=["none", "the nearest", "the nearest three", "all"],
+)
+def test_of_states_that_cannot_be_read_the_next_older_one_is_taken(
+    acme: str, a1: str, spoilt: Sequence[int], folded: int
+) -> None:
+    bulk(acme, {a1: 200})
+    truth = told(acme)[-4][a1]
+    AgentState.objects.filter(tenant=acme, version__in=spoilt).update(state="{")
+
+    (stood,) = history.agents_at_seq(acme, [a1], truth[2])
+
+    assert stood.loaded is not None
+    assert (standing(stood.loaded), stood.folded) == (truth, folded)
 
 
 def test_what_the_agent_has_not_reached_and_who_was_never_there_are_not_found(
