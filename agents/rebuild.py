@@ -209,10 +209,20 @@ def _standing(model: type[models.Model], tenant: str, keys: Sequence[Key]) -> di
 
 
 def _among(model: type[models.Model], keys: Sequence[Key]) -> Q:
-    first, *others = _KEY[model]
-    if not others:
-        return Q(**{f"{first}__in": [key[0] for key in keys]})
-    return Q(*(Q(**_named(model, key)) for key in keys), _connector=Q.OR)
+    if len(_KEY[model]) == 1:
+        return Q(**{f"{_KEY[model][0]}__in": [key[0] for key in keys]})
+    # States: a few versions of many agents, or many of a few; the fewer conditions, the faster.
+    ways = (_by(model, keys, 0), _by(model, keys, 1))
+    return Q(*min(ways, key=len), _connector=Q.OR)
+
+
+def _by(model: type[models.Model], keys: Sequence[Key], place: int) -> list[Q]:
+    """Of a key of two parts a condition for each value of one, with all values of the other."""
+    same, differs = _KEY[model][place], _KEY[model][1 - place]
+    grouped: dict[Any, list[Any]] = {}
+    for key in keys:
+        grouped.setdefault(key[place], []).append(key[1 - place])
+    return [Q(**{same: value, f"{differs}__in": others}) for value, others in grouped.items()]
 
 
 def _beyond(model: type[models.Model], key: Key) -> Q:
