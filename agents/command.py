@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agents import claims, current
+from agents import claims, current, states
 from agents.claims import ClaimLost
 from agents.current import Loaded
 from agents.domain.errors import RuleViolated
-from agents.domain.evolve import fold
 from agents.domain.state import Agent
 from agents.models import CurrentAgent
 from events.confidential.seal import Sealer, TaskErased
@@ -145,9 +144,9 @@ def _record(
 ) -> Outcome:
     before, version = (loaded.agent, loaded.version) if loaded else (None, 0)
     facts, keys = _sealed(tenant, facts)
-    agent = fold(facts, before)
+    agent, rows = states.on_the_way(before, version, facts)
     new_version = version + len(facts)
-    rows: list[Put] = [current.put(loaded, agent, new_version)]
+    rows.append(current.put(loaded, agent, new_version))
     rows += claims.rows(tenant, version, facts)
     rows += keys
     answer = request.render(agent, new_version, facts) if request.render else None

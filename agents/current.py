@@ -57,12 +57,25 @@ def loaded(
     tenant: str, agent_id: str, *, version: int, seq: int, fold: int, state: str | bytes
 ) -> Loaded:
     """The agent of a current row; replayed when the row was made by other rules."""
+    found = stored(version=version, seq=seq, fold=fold, state=state, has_row=True)
+    return rebuild_agent(tenant, agent_id) if found is None else found
+
+
+def stored(
+    *, version: int, seq: int, fold: int, state: str | bytes, has_row: bool = False
+) -> Loaded | None:
+    """The agent of a stored row; None when other rules made the row, or it cannot be read."""
     if fold != FOLD:
-        return rebuild_agent(tenant, agent_id)
+        return None
     try:
-        return Loaded(_decode(state), version, seq, has_row=True)
+        return Loaded(_decode(state), version, seq, has_row)
     except msgspec.DecodeError:  # somebody's hand was in it; the log is the truth
-        return rebuild_agent(tenant, agent_id)
+        return None
+
+
+def encoded(agent: Agent) -> str:
+    """The agent's whole state as JSON, as rows store it."""
+    return _encode(agent).decode()
 
 
 def rebuild_agent(tenant: str, agent_id: str, *, version: int | None = None) -> Loaded:
@@ -114,7 +127,7 @@ def columns(agent: Agent) -> dict[str, Any]:
     """What the current row says of an agent, apart from its version and seq."""
     return {
         "fold": FOLD,
-        "state": _encode(agent).decode(),
+        "state": encoded(agent),
         "name": agent.name,
         "status": str(agent.status),
         "intent": str(agent.intent),

@@ -7,19 +7,22 @@ written, and only `text` ignores case, by Unicode's rules.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 from django.db.models import QuerySet
 
 from agents import current, history
-from agents.current import Loaded, rebuild_agent
+from agents.current import STREAM, Loaded
 from agents.domain.state import Agent, Health, Intent, Status
 from agents.models import CurrentAgent
+from events.log.places import streams_after
+from events.models import Event
 from events.patterns import Pattern
 
 EXAMINED = 5_000  # agents, for one page
 CHUNK = 250  # rows of one query
-REPLAYED = 20_000  # events, for one page of the past
+REPLAYED = 20_000  # events, for one page of the past; 1,000 agents with their states take 15,000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +87,14 @@ def page(
     tenant: str, wanted: Wanted, *, limit: int, after: str | None = None, seq: int | None = None
 ) -> Page:
     """The next agents after that id; with `seq` as they stood when the log ended there."""
-    rows = CurrentAgent.objects.filter(tenant=tenant)
-    if wanted.agent_id is not None:
-        rows = rows.filter(agent_id=wanted.agent_id)
-    if seq is None:
-        rows = wanted.narrowed(rows)
     found: list[Loaded] = []
     work = _Work()
-    for agent_id, loaded in _examined(tenant, rows, after, seq, work):
+    source: _Source = _Now(tenant, wanted) if seq is None else _Then(tenant, wanted, seq, limit)
+    for agent_id, loaded in source.agents(after, work):
         if loaded is not None and wanted.fits(loaded.agent):
             found.append(loaded)
         if len(found) == limit or work.is_done:
-            more = rows.filter(agent_id__gt=agent_id).exists()
-            return Page(found, agent_id if more else None)
+            return Page(found, agent_id if source.has_more(agent_id) else None)
     return Page(found, None)
 
 
@@ -112,28 +110,70 @@ class _Work:
         return self.examined >= EXAMINED or self.replayed >= REPLAYED
 
 
-def _examined(
-    tenant: str, rows: QuerySet[CurrentAgent], after: str | None, seq: int | None, work: _Work
-) -> Iterator[tuple[str, Loaded | None]]:
-    """Agent by agent, in order; None for one that was not there yet."""
-    while True:
-        following = rows if after is None else rows.filter(agent_id__gt=after)
-        chunk = list(following.order_by("agent_id")[:CHUNK])
-        moved = [row.agent_id for row in chunk if seq is not None and row.seq > seq]
-        then = history.versions_at_seq(tenant, moved, seq) if moved and seq is not None else {}
-        for row in chunk:
-            work.examined += 1
-            if seq is None or row.seq <= seq:
+class _Source(Protocol):
+    """Where the agents of a list come from."""
+
+    def agents(self, after: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
+        """Agent by agent, in order; None for one that was not there yet."""
+
+    def has_more(self, agent_id: str) -> bool: ...
+
+
+class _Now:
+    """The agents that have a current row."""
+
+    def __init__(self, tenant: str, wanted: Wanted) -> None:
+        rows = CurrentAgent.objects.filter(tenant=tenant)
+        if wanted.agent_id is not None:
+            rows = rows.filter(agent_id=wanted.agent_id)
+        self.rows = wanted.narrowed(rows).order_by("agent_id")
+
+    def agents(self, after: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
+        while True:
+            following = self.rows if after is None else self.rows.filter(agent_id__gt=after)
+            chunk = list(following[:CHUNK])
+            for row in chunk:
+                work.examined += 1
                 yield row.agent_id, as_it_is(row)
-            elif row.agent_id in then:
-                version = then[row.agent_id]
-                work.replayed += version
-                yield row.agent_id, rebuild_agent(tenant, row.agent_id, version=version)
-            else:
-                yield row.agent_id, None
-        if len(chunk) < CHUNK:
-            return
-        after = chunk[-1].agent_id
+            if len(chunk) < CHUNK:
+                return
+            after = chunk[-1].agent_id
+
+    def has_more(self, agent_id: str) -> bool:
+        return self.rows.filter(agent_id__gt=agent_id).exists()
+
+
+class _Then:
+    """The agents that the log knows, whether or not their rows are there, as of `seq`."""
+
+    def __init__(self, tenant: str, wanted: Wanted, seq: int, limit: int) -> None:
+        self.tenant = tenant
+        self.only = wanted.agent_id
+        self.seq = seq
+        self.size = min(limit, CHUNK)
+
+    def agents(self, after: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
+        while True:
+            chunk = self._ids(after or "", self.size)
+            for stood in history.agents_at_seq(self.tenant, chunk, self.seq):
+                work.examined += 1
+                work.replayed += stood.folded
+                yield stood.agent_id, stood.loaded
+            if len(chunk) < self.size:
+                return
+            # A filter that finds little looks at more and more at once.
+            after, self.size = chunk[-1], min(self.size * 2, CHUNK)
+
+    def has_more(self, agent_id: str) -> bool:
+        return bool(self._ids(agent_id, 1))
+
+    def _ids(self, after: str, limit: int) -> list[str]:
+        if self.only is None:
+            return streams_after(self.tenant, STREAM, after, limit)
+        own = Event.objects.filter(
+            tenant=self.tenant, stream_type=STREAM, stream_id=self.only, version=1
+        )
+        return list(own.filter(stream_id__gt=after).values_list("stream_id", flat=True))
 
 
 def as_it_is(row: CurrentAgent) -> Loaded:

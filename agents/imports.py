@@ -7,7 +7,7 @@ from django.db import IntegrityError
 
 from agents.domain.state import Agent
 from agents.models import CurrentAgent
-from agents.rebuild import AT_ONCE, NAME
+from agents.rebuild import AT_ONCE, named
 from agents.retelling import Retelling, Told, Untellable
 from events.tenants import Refused
 from events.transfer.importing import log_imported
@@ -33,7 +33,7 @@ def _insert(tenant: str, batch: list[Told]) -> None:
         if model is CurrentAgent:
             for row in told:
                 _check_state(tenant, row)
-        made = [model(tenant_id=tenant, **{NAME[model]: row.name}, **row.values) for row in told]
+        made = [model(tenant_id=tenant, **named(model, row.key), **row.values) for row in told]
         try:
             model._default_manager.bulk_create(made)  # noqa: SLF001 -- documented
         except IntegrityError as error:
@@ -49,6 +49,6 @@ def _check_state(tenant: str, row: Told) -> None:
         msgspec.json.decode(row.values["state"], type=Agent)
     except msgspec.MsgspecError as error:
         raise Refused(
-            f"{tenant}: what is told of agent {row.name} makes no agent ({error}). Nothing was "
+            f"{tenant}: what is told of agent {row.key[0]} makes no agent ({error}). Nothing was "
             f"imported."
         ) from error

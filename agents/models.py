@@ -1,6 +1,6 @@
-"""The agents' current rows: what the events fold to, kept so that loading never replays.
+"""What the events fold to, kept so that neither loading nor looking back replays a whole history.
 
-Both tables are written in the statement that appends the events they reflect, can be dropped at any
+All tables are written in the statement that appends the events they reflect, can be dropped at any
 time and are rebuilt from the log (`agents.rebuild`).
 """
 
@@ -39,6 +39,41 @@ class CurrentAgent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id}/{self.agent_id}"
+
+
+class AgentState(models.Model):
+    """One agent as it stood at a version of its past: where a fold of its events may begin.
+
+    The versions are the multiples of `agents.states.EVERY`. The past never changes, so neither does
+    a right row.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
+    agent_id = models.CharField(max_length=256)
+    version = models.BigIntegerField()
+    seq = models.BigIntegerField()
+    fold = models.SmallIntegerField()
+    state = models.TextField()
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "agent_id", "version"], name="agents_agentstate_version"
+            ),
+        ]
+        # "The newest at or below a seq, made by today's fold" is one descent.
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant", "agent_id", "fold", "seq"], name="agents_agentstate_place"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}/{self.agent_id} at {self.version}"
 
 
 class TaskClaim(models.Model):

@@ -1,4 +1,5 @@
-"""Current rows and claims out of the log alone: compared with the standing ones, or put in place.
+"""Agents' rows, current and past, and claims out of the log alone: compared with the standing ones,
+or put in place.
 
     compare("acme")   what the standing rows have wrong, one Difference each
     rebuild("acme")   puts it right
@@ -12,8 +13,10 @@ from itertools import islice
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import Q
 
-from agents.models import CurrentAgent, TaskClaim
+from agents import states
+from agents.models import AgentState, CurrentAgent, TaskClaim
 from agents.retelling import CLAIM_COLUMNS, Retelling, Told
 from events.log import read
 from events.models import Event, TenantHead
@@ -24,7 +27,12 @@ PASSES = 3
 SHOWN = 60  # characters of a value in a message
 
 Values = Mapping[str, Any]
-NAME: Mapping[type[models.Model], str] = {CurrentAgent: "agent_id", TaskClaim: "task_id"}
+Key = tuple[Any, ...]
+_KEY: Mapping[type[models.Model], tuple[str, ...]] = {
+    CurrentAgent: ("agent_id",),
+    AgentState: ("agent_id", "version"),
+    TaskClaim: ("task_id",),
+}
 _COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
     CurrentAgent: (
         "version",
@@ -38,6 +46,7 @@ _COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
         "labels",
         "last_seen",
     ),
+    AgentState: ("seq", "fold", "state"),
     TaskClaim: CLAIM_COLUMNS,
 }
 
@@ -48,21 +57,26 @@ class Difference:
 
     model: type[models.Model]
     tenant: str
-    name: str
+    key: Key
     standing: Values | None
     told: Values | None
 
+    @property
+    def name(self) -> str:
+        kind = "task" if self.model is TaskClaim else "agent"
+        return f"{kind} {' at version '.join(map(str, self.key))}"
+
     def __str__(self) -> str:
-        kind = "agent" if self.model is CurrentAgent else "task"
         if self.standing is None or self.told is None:
-            what = "has no row" if self.standing is None else "has a row and no events"
-            return f"{self.tenant}: {kind} {self.name} {what}."
+            stray = "is not kept" if self.model is AgentState else "has a row and no events"
+            what = "has no row" if self.standing is None else stray
+            return f"{self.tenant}: {self.name} {what}."
         words = ", ".join(
             f"{column} is {_short(value)} instead of {_short(self.told[column])}"
             for column, value in self.standing.items()
             if value != self.told[column]
         )
-        return f"{self.tenant}: {kind} {self.name}: {words}."
+        return f"{self.tenant}: {self.name}: {words}."
 
 
 def _short(value: object) -> str:
@@ -72,10 +86,12 @@ def _short(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """agents, tasks: how many the log tells of. written: how many rows had to be put right."""
+    """agents, tasks, states (of the past): how many the log tells of. written: how many rows had
+    to be put right."""
 
     agents: int
     tasks: int
+    states: int
     written: int
 
 
@@ -104,20 +120,20 @@ def rebuild(tenant: str) -> Rebuilt:
             found += len(batch)
             written += _put_right(tenant, batch)
         if not found:
-            return Rebuilt(retelling.agents, retelling.tasks, written)
+            return Rebuilt(retelling.agents, retelling.tasks, retelling.states, written)
     raise NotRebuilt(tenant, found)
 
 
 def _differences(retelling: Retelling) -> Iterator[Difference]:
-    found = {CurrentAgent: 0, TaskClaim: 0}
+    found = dict.fromkeys(_KEY, 0)
     rows = retelling.rows()
     while batch := list(islice(rows, AT_ONCE)):
         for model in found:
             told = [row for row in batch if row.model is model]
-            standing = _standing(model, retelling.tenant, [row.name for row in told])
+            standing = _standing(model, retelling.tenant, [row.key for row in told])
             found[model] += len(standing)
             for row in told:
-                difference = _difference(retelling, row, standing.get(row.name))
+                difference = _difference(retelling, row, standing.get(row.key))
                 if difference is not None:
                     yield difference
     for model, expected in found.items():
@@ -130,9 +146,12 @@ def _difference(retelling: Retelling, told: Told, standing: Values | None) -> Di
         seq = standing["seq"]
         if told.first_seq <= seq <= values["seq"]:
             values["seq"] = seq
-        if standing == values or _written_since(retelling, seq):
+        if standing == values:
             return None
-    return Difference(told.model, retelling.tenant, told.name, standing, values)
+        # A state of the past is written once, with its event, which the pass has met.
+        if told.model is not AgentState and _written_since(retelling, seq):
+            return None
+    return Difference(told.model, retelling.tenant, told.key, standing, values)
 
 
 def _written_since(retelling: Retelling, seq: int) -> bool:
@@ -145,18 +164,31 @@ def _written_since(retelling: Retelling, seq: int) -> bool:
 
 def _strays(retelling: Retelling, model: type[models.Model], found: int) -> Iterator[Difference]:
     """Rows of what the log does not know, looked for only when there are more rows than told."""
-    every = _objects(model).filter(tenant=retelling.tenant)
+    every = _objects(model).filter(tenant=retelling.tenant).order_by(*_KEY[model])
     if every.count() <= found:
         return
-    name, done = NAME[model], ""
-    while batch := list(every.filter(**{f"{name}__gt": done}).order_by(name)[:AT_ONCE]):
-        done = getattr(batch[-1], name)
+    following = every
+    while batch := list(following[:AT_ONCE]):
+        following = every.filter(_beyond(model, _key(batch[-1])))
         for row in batch:
-            values = _values(row)
-            if not _has_events(retelling.tenant, row) and not _written_since(
-                retelling, values["seq"]
-            ):
-                yield Difference(model, retelling.tenant, getattr(row, name), values, None)
+            if _is_stray(retelling, row):
+                yield Difference(model, retelling.tenant, _key(row), _values(row), None)
+
+
+def _is_stray(retelling: Retelling, row: models.Model) -> bool:
+    if isinstance(row, AgentState):
+        return not (states.due(row.version) and _has_version(retelling, row))
+    values = _values(row)
+    return not _has_events(retelling.tenant, row) and not _written_since(retelling, values["seq"])
+
+
+def _has_version(retelling: Retelling, row: AgentState) -> bool:
+    if 0 < row.version <= retelling.version_of(row.agent_id):
+        return True
+    events = Event.objects.filter(
+        tenant=retelling.tenant, stream_type="agent", stream_id=row.agent_id
+    )
+    return events.filter(version=row.version).exists()
 
 
 def _has_events(tenant: str, row: models.Model) -> bool:
@@ -169,10 +201,47 @@ def _has_events(tenant: str, row: models.Model) -> bool:
     return events.exists()
 
 
-def _standing(model: type[models.Model], tenant: str, names: Sequence[str]) -> dict[str, Values]:
-    name = NAME[model]
-    rows = _objects(model).filter(tenant=tenant, **{f"{name}__in": names})
-    return {getattr(row, name): _values(row) for row in rows}
+def _standing(model: type[models.Model], tenant: str, keys: Sequence[Key]) -> dict[Key, Values]:
+    if not keys:
+        return {}
+    rows = _objects(model).filter(_among(model, keys), tenant=tenant)
+    return {_key(row): _values(row) for row in rows}
+
+
+def _among(model: type[models.Model], keys: Sequence[Key]) -> Q:
+    if len(_KEY[model]) == 1:
+        return Q(**{f"{_KEY[model][0]}__in": [key[0] for key in keys]})
+    # States: a few versions of many agents, or many of a few; the fewer conditions, the faster.
+    ways = (_by(model, keys, 0), _by(model, keys, 1))
+    return Q(*min(ways, key=len), _connector=Q.OR)
+
+
+def _by(model: type[models.Model], keys: Sequence[Key], place: int) -> list[Q]:
+    """Of a key of two parts a condition for each value of one, with all values of the other."""
+    same, differs = _KEY[model][place], _KEY[model][1 - place]
+    grouped: dict[Any, list[Any]] = {}
+    for key in keys:
+        grouped.setdefault(key[place], []).append(key[1 - place])
+    return [Q(**{same: value, f"{differs}__in": others}) for value, others in grouped.items()]
+
+
+def _beyond(model: type[models.Model], key: Key) -> Q:
+    """Rows that come after this key in the order of keys."""
+    condition = Q()
+    equal: dict[str, Any] = {}
+    for name, value in named(model, key).items():
+        condition |= Q(**equal, **{f"{name}__gt": value})
+        equal[name] = value
+    return condition
+
+
+def named(model: type[models.Model], key: Key) -> dict[str, Any]:
+    """A key's columns by their names."""
+    return dict(zip(_KEY[model], key, strict=True))
+
+
+def _key(row: models.Model) -> Key:
+    return tuple(getattr(row, name) for name in _KEY[type(row)])
 
 
 def _values(row: models.Model) -> Values:
@@ -189,21 +258,27 @@ def _put_right(tenant: str, batch: Sequence[Difference]) -> int:
     with transaction.atomic():
         # With the head held no append is under way, so no command's rows are half-written.
         TenantHead.objects.select_for_update().filter(tenant=tenant).first()
-        return sum(_write(difference) for difference in batch)
+        written = sum(_correct(each) for each in batch if each.standing is not None)
+        for model in _KEY:
+            missing = [each for each in batch if each.model is model and each.standing is None]
+            written += _fill_in(model, tenant, missing)
+        return written
 
 
-def _write(difference: Difference) -> int:
-    key = {"tenant_id": difference.tenant, NAME[difference.model]: difference.name}
-    rows = _objects(difference.model).filter(
-        tenant=difference.tenant, **{NAME[difference.model]: difference.name}
-    )
-    standing, told = difference.standing, difference.told
-    if standing is None:
-        if rows.exists() or told is None:
-            return 0
-        _objects(difference.model).create(**key, **told)
-        return 1
-    untouched = rows.filter(**standing)
+def _correct(difference: Difference) -> int:
+    key, told = named(difference.model, difference.key), difference.told
+    rows = _objects(difference.model).filter(tenant=difference.tenant, **key)
+    untouched = rows.filter(**(difference.standing or {}))
     if told is None:
         return untouched.delete()[0]
     return untouched.update(**told)
+
+
+def _fill_in(model: type[models.Model], tenant: str, missing: Sequence[Difference]) -> int:
+    there = _standing(model, tenant, [each.key for each in missing])
+    rows = [
+        model(tenant_id=tenant, **named(model, each.key), **(each.told or {}))
+        for each in missing
+        if each.key not in there
+    ]
+    return len(_objects(model).bulk_create(rows))

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from django.db import models
 
-from agents import claims, current
+from agents import claims, current, states
 from agents.domain.errors import AgentNotCreated
 from agents.domain.evolve import evolve
 from agents.domain.state import Agent
-from agents.models import CurrentAgent, TaskClaim
+from agents.models import AgentState, CurrentAgent, TaskClaim
 from events.facts import Fact
 from events.models import Event
 from events.registry import UnknownFact, decoder
@@ -49,7 +49,7 @@ class Told:
     a claim is written with the last event of its append, and where that ended no event says."""
 
     model: type[models.Model]
-    name: str  # the agent's or the task's id
+    key: tuple[Any, ...]  # the agent's or the task's id; of a state of the past its version too
     first_seq: int
     values: dict[str, Any]
 
@@ -65,6 +65,7 @@ class Retelling:
     tenant: str
     last: int
     tasks: int = 0
+    states: int = 0
     _agents: dict[str, tuple[Agent, int, int]] = field(default_factory=dict)
     _claims: dict[str, TaskClaim] = field(default_factory=dict)
     _first_seqs: dict[str, int] = field(default_factory=dict)
@@ -74,7 +75,8 @@ class Retelling:
         return len(self._agents)
 
     def rows(self) -> Iterator[Told]:
-        """Every row, once: completed tasks as the pass meets them, then the rest."""
+        """Every row, once: states of the past and completed tasks as the pass meets them, then the
+        rest."""
         # The facts of one append are of one stream and one moment.
         for _, append in groupby(self._events(), lambda event: (event[1], event[3])):
             yield from self._tell(list(append))
@@ -82,7 +84,12 @@ class Retelling:
             yield self._told_claim(task_id)
         for agent_id, (agent, version, seq) in self._agents.items():
             values = {**current.columns(agent), "version": version, "seq": seq}
-            yield Told(CurrentAgent, agent_id, seq, values)
+            yield Told(CurrentAgent, (agent_id,), seq, values)
+
+    def version_of(self, agent_id: str) -> int:
+        """The agent's version where the pass stands; 0 when it has not met the agent."""
+        standing = self._agents.get(agent_id)
+        return standing[1] if standing else 0
 
     def _tell(self, append: list[tuple[Any, ...]]) -> Iterator[Told]:
         last_seq = append[-1][0]
@@ -95,6 +102,10 @@ class Retelling:
             except _TELLS_NOTHING as error:
                 raise Untellable(self.tenant, seq, error) from error
             self._agents[agent_id] = agent, version, last_seq
+            if states.due(version):
+                self.states += 1
+                values = {**states.columns(agent), "seq": seq}
+                yield Told(AgentState, (agent_id, version), seq, values)
             if task_id is not None and self._claims[task_id].status == Status.COMPLETED:
                 yield self._told_claim(task_id)
 
@@ -128,7 +139,7 @@ class Retelling:
     def _told_claim(self, task_id: str) -> Told:
         claim = self._claims.pop(task_id)
         values = {name: getattr(claim, name) for name in CLAIM_COLUMNS}
-        return Told(TaskClaim, task_id, self._first_seqs.pop(task_id), values)
+        return Told(TaskClaim, (task_id,), self._first_seqs.pop(task_id), values)
 
     def _events(self) -> Iterator[tuple[Any, ...]]:
         done = 0

@@ -1,7 +1,7 @@
 """GET and POST /agents, GET and PATCH /agents/{id}, and one agent's events."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -11,20 +11,20 @@ from rest_framework.request import Request
 from agents import command, current, fleet, history, services, tasks
 from agents.api import orders
 from agents.api.commands import agent_answer
-from agents.api.door import AgentDoor, AgentsDoor, CommandDoor, is_key
+from agents.api.door import AgentDoor, AgentsDoor, CommandDoor, as_it_stood, is_key
 from agents.api.representation import agent_json, task_json
 from agents.command import Outcome
 from agents.current import AgentNotFound, Loaded
 from agents.domain.state import Agent
+from agents.history import Point
 from events.access import Right
-from events.api.door import SEQ, TenantDoor
-from events.api.once import response_of
+from events.api.door import TenantDoor
 from events.api.paging import cursor_of, key_after, listed
 from events.api.problem import invalid, invalid_parameter, not_found
 from events.api.timeline import FILTERS, PAGING, EventsDoor
 from events.facts import DomainEvent
 from events.idempotency import Answer
-from events.log.places import seq_before
+from events.log.places import seq_at
 from events.patterns import Pattern
 from events.vocabulary import Capability
 
@@ -115,17 +115,11 @@ class OneAgent(CommandDoor):
             loaded = current.load(self.tenant, self.agent_id)
             seq = head
         body = agent_json(loaded.agent, loaded.version, loaded.seq)
-        answer = Answer(
-            HTTPStatus.OK, body, seq=loaded.seq if seq is None else seq, version=loaded.version
-        )
-        if request.headers.get("If-None-Match", "").strip() == f'"{loaded.version}"':
-            headers = {"ETag": f'"{loaded.version}"', SEQ: str(max(loaded.seq, seq or 0))}
-            return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return response_of(answer)
+        return as_it_stood(request, body, loaded.version, loaded.seq if seq is None else seq)
 
     def _at_version(self, version: int) -> Loaded:
         try:
-            return current.rebuild_agent(self.tenant, self.agent_id, version=version)
+            return history.agent_at(self.tenant, self.agent_id, Point(version=version))
         except AgentNotFound:
             raise invalid_parameter("version", "is one that the agent has not reached.") from None
 
@@ -184,4 +178,4 @@ def as_of(door: TenantDoor, head: int) -> int | None:
         return seq
     if at > datetime.now(UTC):
         raise invalid_parameter("at", "lies in the future.")
-    return seq_before(door.tenant, at + timedelta(microseconds=1))
+    return seq_at(door.tenant, at)

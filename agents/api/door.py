@@ -15,7 +15,8 @@ from agents.domain import limits
 from agents.domain.errors import InvalidCommand, PayloadTooLarge, RuleViolated
 from agents.tasks import TaskNotFound
 from events.access import Right
-from events.api.once import WritingDoor
+from events.api.door import SEQ
+from events.api.once import WritingDoor, response_of
 from events.api.problem import (
     Problem,
     field_too_large,
@@ -25,6 +26,7 @@ from events.api.problem import (
     unavailable,
 )
 from events.api.refusals import REFUSALS, Refusals
+from events.idempotency import Answer
 from events.log.errors import RowRefused
 from events.models import Event
 
@@ -126,6 +128,14 @@ class PostDoor(CommandDoor):
 
     def post(self, request: Request, **_: str) -> HttpResponse:
         return self.perform(request)
+
+
+def as_it_stood(request: Request, body: dict[str, Any], version: int, seq: int) -> HttpResponse:
+    """What was read of an agent at a version, as of a seq; without its body for whoever has it."""
+    if request.headers.get("If-None-Match", "").strip() == f'"{version}"':
+        headers = {"ETag": f'"{version}"', SEQ: str(seq)}
+        return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return response_of(Answer(HTTPStatus.OK, body, seq=seq, version=version))
 
 
 def is_agent_id(text: str) -> bool:

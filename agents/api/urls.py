@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from agents.api import commands
 from agents.api.agents import AgentEvents, Agents, OneAgent, OneTask
+from agents.api.diff import AgentDiff
 from agents.api.erasure import EraseAgent, EraseTask
 
 _AGENT = "agents/<agent_id>"
@@ -11,6 +12,7 @@ _AGENT = "agents/<agent_id>"
 tenant_routes: list[URLPattern] = [
     path("agents", Agents.as_view()),
     path(_AGENT, OneAgent.as_view()),
+    path(f"{_AGENT}/diff", AgentDiff.as_view()),
     path(f"{_AGENT}/events", AgentEvents.as_view()),
     path(f"{_AGENT}/activate", commands.Activate.as_view()),
     path(f"{_AGENT}/pause", commands.Pause.as_view()),

@@ -12,25 +12,20 @@ that even in autocommit nothing is left half-written.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import lru_cache
 from itertools import count
-from types import TracebackType
 from typing import Any
 
 import psycopg
-from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import errors
 
 from events.log import chain, prepared
-from events.log.errors import AppendRefused, RowRefused, TenantUnknown, VersionConflict
+from events.log.errors import AppendRefused, TenantUnknown, VersionConflict
+from events.log.postgresql_rows import Refusals, arm, put_all
 from events.log.proposal import Batch, Proposal, Sealed
 from events.log.result import Appended
-from events.log.rows import How, Put, Shape
-
-REFUSED = "AM001"  # the SQLSTATE of agentmesh_refuse(), see guard.py
+from events.log.rows import Shape
 
 _EVENT = (
     ("event_id", "uuid"),
@@ -66,7 +61,7 @@ def statement(events: int, rows: tuple[Shape, ...]) -> str:
     tenant = take("text")
     leaves = [take("bytea") for _ in range(events)]
     arms = [_head(tenant, leaves), _written(tenant, leaves, take)]
-    arms += [_row(index, shape, take) for index, shape in enumerate(rows)]
+    arms += [arm(index, shape, take) for index, shape in enumerate(rows)]
     # Each arm writes one row or none, but for the events of a longer append, which are counted.
     fewer = f"(SELECT count(*) FROM written) <> {events}" if events > 1 else _nothing_in("written")
     checks = [f"WHEN {fewer} THEN agentmesh_refuse('events')"]
@@ -148,53 +143,6 @@ _COMMON = {
 }
 
 
-def _row(index: int, shape: Shape, take: Any) -> str:
-    casts = _casts(shape)
-    keys = {name: take(casts[name]) for name in shape.key}
-    values = {name: take(casts[name]) for name in shape.values}
-    if shape.seq_column:
-        values[shape.seq_column] = "head.seq"
-    conditions = [f"t.{name} IS NOT DISTINCT FROM {take(casts[name])}" for name in shape.only_if]
-    if shape.how is How.UPDATE:
-        sets = ", ".join(f"{name} = {value}" for name, value in values.items())
-        where = " AND ".join(
-            [*(f"t.{name} = {value}" for name, value in keys.items()), *conditions]
-        )
-        body = f"UPDATE {shape.table} AS t SET {sets} FROM head WHERE {where}"
-    else:
-        columns = {**keys, **values}
-        body = (
-            f"INSERT INTO {shape.table} AS t ({', '.join(columns)}) "
-            f"SELECT {', '.join(columns.values())} FROM head"
-        )
-        if shape.how is How.UPSERT:
-            sets = ", ".join(f"{name} = excluded.{name}" for name in values)
-            body += f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
-            if conditions:
-                body += " WHERE " + " AND ".join(conditions)
-    return f"row_{index} AS (\n    {body}\n    RETURNING 1\n)"
-
-
-# What `prepared` sends: eight bytes for every number, and text for every string.
-_CASTS = {
-    "smallint": "bigint",
-    "integer": "bigint",
-    "varchar": "text",
-    "timestamp with time zone": "timestamptz",
-}
-
-
-@lru_cache(maxsize=128)
-def _casts(shape: Shape) -> dict[str, str]:
-    """The SQL type of each column, without a length: a cast to varchar(n) would cut in silence."""
-    fields = {field.attname: field for field in shape.model._meta.concrete_fields}
-    return {
-        name: _CASTS.get(kind, kind)
-        for name in shape.columns
-        if (kind := (fields[name].rel_db_type(connection) or "text").partition("(")[0])
-    }
-
-
 def parameters(tenant: str, proposal: Proposal, sealed: Sequence[Sealed]) -> list[Any]:
     """The values for `statement`, in its order."""
     context = proposal.context
@@ -220,63 +168,9 @@ def parameters(tenant: str, proposal: Proposal, sealed: Sequence[Sealed]) -> lis
             event.data,
         )
     for row in proposal.rows:
-        values += row.parameters
+        values += row.parameters(row.events_after)
     values.append(proposal.expected_version)
     return values
-
-
-class _Refusals(AbstractContextManager[None]):
-    """Names the refusals that the database raised; anything else becomes Django's own error."""
-
-    def __init__(
-        self,
-        database: BaseDatabaseWrapper,
-        tenant: str,
-        proposal: Proposal,
-        rows: Sequence[Put],
-    ) -> None:
-        self.database = database
-        self.tenant = tenant
-        self.proposal = proposal
-        self.rows = rows
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            return
-        if isinstance(error, errors.IntegrityError):
-            if error.diag.constraint_name == "events_event_version":
-                raise self._conflict() from error
-            if (row := self._row_of(error)) is not None:
-                raise RowRefused(row) from error
-        elif isinstance(error, psycopg.Error) and error.sqlstate == REFUSED:
-            arm = error.diag.message_primary or ""
-            if arm == "version":
-                raise self._conflict() from error
-            if arm.startswith("row "):
-                raise RowRefused(self.rows[int(arm.removeprefix("row "))]) from error
-            raise AppendRefused("Not every event was written; nothing is kept.") from error
-        self.database.wrap_database_errors.__exit__(kind, error, trace)
-
-    def _conflict(self) -> VersionConflict:
-        return VersionConflict(self.tenant, self.proposal.stream_id, self.proposal.expected_version)
-
-    def _row_of(self, error: errors.IntegrityError) -> Put | None:
-        """The row that was refused; of several in one table the one whose key the server quotes."""
-        table = error.diag.table_name
-        suspects = [row for row in self.rows if row.model._meta.db_table == table]
-        quoted = error.diag.message_detail or ""
-        for row in suspects:
-            if all(str(value) in quoted for value in row.key.values()):
-                return row
-        return suspects[0] if suspects else None
 
 
 def append_one(
@@ -284,7 +178,7 @@ def append_one(
 ) -> Appended:
     """Append one stream's facts with one statement, in autocommit or as a transaction's last."""
     sql = statement(len(sealed), tuple(row.shape for row in proposal.rows))
-    with _Refusals(database, tenant, proposal, proposal.rows):
+    with Refusals(database, tenant, proposal, proposal.rows):
         if database.connection is None:
             database.ensure_connection()
         rows = prepared.execute(database.connection, sql, parameters(tenant, proposal, sealed))
@@ -314,9 +208,7 @@ def append_many(database: BaseDatabaseWrapper, tenant: str, batch: Batch) -> App
         _refuse_moved_streams(cursor, tenant, batch)
         seq, prior_hash, recorded_at = head
         last_seqs, tip = _copy(cursor, tenant, batch, seq, prior_hash, recorded_at)
-    for (proposal, _), last_seq in zip(batch, last_seqs, strict=True):
-        for row in proposal.rows:
-            _put(database, cursor, tenant, proposal, row, last_seq)
+    put_all(database, cursor, tenant, batch, last_seqs)
     with database.wrap_database_errors:
         cursor.execute(
             "UPDATE events_tenanthead SET seq = $2, recorded_at = $3, prior_hash = $4, hash = $5 "
@@ -392,29 +284,3 @@ def _refuse_moved_streams(cursor: psycopg.RawCursor[Any], tenant: str, batch: Ba
         if stands_at[stream] != proposal.expected_version:
             raise VersionConflict(tenant, proposal.stream_id, proposal.expected_version)
         stands_at[stream] += len(sealed)
-
-
-@lru_cache(maxsize=128)
-def _put_statement(shape: Shape) -> str:
-    number = count(1)
-
-    def take(cast: str) -> str:
-        return f"${next(number)}::{cast}"
-
-    head = f"WITH head AS (SELECT {take('bigint')} AS seq), "
-    return head + _row(0, shape, take) + " SELECT count(*) FROM row_0"
-
-
-def _put(
-    database: BaseDatabaseWrapper,
-    cursor: psycopg.RawCursor[Any],
-    tenant: str,
-    proposal: Proposal,
-    row: Put,
-    seq: int,
-) -> None:
-    with _Refusals(database, tenant, proposal, (row,)):
-        cursor.execute(_put_statement(row.shape), [seq, *row.parameters], prepare=True)
-    written = cursor.fetchone()
-    if written is None or written[0] != 1:
-        raise RowRefused(row)

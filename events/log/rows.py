@@ -24,8 +24,9 @@ class Put:
     """One row of `model`, to be written with the events.
 
     key: the columns of a unique constraint (attnames); values: the other columns. `seq_column` gets
-    the seq of the append's last event. `only_if` pins columns of the row as it stands. When the row
-    cannot be written so, nothing is, and `RowRefused` names this very object.
+    the seq of the proposal's last event, or of the one that `events_after` others come after.
+    `only_if` pins columns of the row as it stands. When the row cannot be written so, nothing is,
+    and `RowRefused` names this very object.
     """
 
     model: type[models.Model]
@@ -34,6 +35,7 @@ class Put:
     values: Mapping[str, Any]
     seq_column: str | None = None
     only_if: Mapping[str, Any] = field(default_factory=dict)
+    events_after: int = 0
 
     @property
     def shape(self) -> "Shape":
@@ -46,10 +48,11 @@ class Put:
             tuple(self.only_if),
         )
 
-    @property
-    def parameters(self) -> list[Any]:
-        """The values in the order in which an engine's statement for `shape` takes them."""
-        return [*self.key.values(), *self.values.values(), *self.only_if.values()]
+    def parameters(self, seq: int) -> list[Any]:
+        """The values in the order in which an engine's statement for `shape` takes them; `seq` is
+        what it takes for the seq column, when there is one."""
+        seqs = (seq,) if self.seq_column else ()
+        return [*self.key.values(), *self.values.values(), *seqs, *self.only_if.values()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ trip. The order is that of `postgresql`: head, events, rows.
 
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -100,7 +100,7 @@ def _append(raw: sqlite3.Connection, tenant: str, batch: Batch) -> Appended:
         if written != len(sealed):
             raise AppendRefused(f"{written} of {len(sealed)} events were written; nothing is kept.")
         for row in proposal.rows:
-            _put(raw, row.shape, row.parameters, seq, row)
+            _put(raw, row, seq)
     moved = raw.execute(
         "UPDATE events_tenanthead SET seq = ?, recorded_at = ?, prior_hash = ?, hash = ? "
         "WHERE tenant_id = ?",
@@ -122,14 +122,10 @@ def _refuse_a_moved_stream(raw: sqlite3.Connection, tenant: str, proposal: Propo
         raise VersionConflict(tenant, proposal.stream_id, proposal.expected_version)
 
 
-def _put(
-    raw: sqlite3.Connection, shape: Shape, parameters: Iterable[Any], seq: int, row: Put
-) -> None:
-    values = [_stored(value) for value in parameters]
-    if shape.seq_column:
-        values.insert(len(shape.key) + len(shape.values), seq)
+def _put(raw: sqlite3.Connection, row: Put, last_seq: int) -> None:
+    values = [_stored(value) for value in row.parameters(last_seq - row.events_after)]
     try:
-        written = raw.execute(_put_statement(shape), values).rowcount
+        written = raw.execute(_put_statement(row.shape), values).rowcount
     except sqlite3.IntegrityError as error:
         raise RowRefused(row) from error
     if written != 1:

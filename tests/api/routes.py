@@ -31,6 +31,7 @@ ROUTES = [
     Route("POST", "/agents", ("admin", "operator"), CREATION | {"agent_id": "another-one"}),
     Route("GET", AGENT, EVERYBODY),
     Route("PATCH", AGENT, OPERATORS, {"name": "x"}),
+    Route("GET", f"{AGENT}/diff", EVERYBODY),
     Route("GET", f"{AGENT}/events", EVERYBODY),
     Route("POST", f"{AGENT}/activate", WORKERS, {}),
     Route("POST", f"{AGENT}/pause", OPERATORS, {"reason": "x"}),

@@ -109,3 +109,20 @@ def test_an_agent_is_one_row(bob: Caller) -> None:
     with statements() as seen:
         bob.made(bob.get(f"/agents/{agent}"))
     assert tables(seen) == ["events_token", "events_tenanthead", "agents_currentagent"]
+
+
+def test_an_agent_of_the_past_costs_the_same_however_long_its_history(bob: Caller) -> None:
+    agent = bob.available()
+    costs = []
+    for _ in range(2):
+        for _ in range(20):
+            bob.made(bob.post(f"/agents/{agent}/heartbeat", HEARTBEAT))
+        with statements() as seen:
+            bob.made(bob.get(f"/agents/{agent}?version=18"))
+        costs.append(tables(seen))
+    assert costs[0] == costs[1]
+    # Its seq, its row, the key of the nearest state and that state; then the events after it.
+    assert costs[0][:-1] == [
+        *("events_token", "events_tenanthead", "events_event", "agents_currentagent"),
+        *("events_event", "agents_agentstate"),
+    ]

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "commands": ("postgresql", "sqlite"),
     "bulk": ("postgresql", "sqlite"),
     "replay": ("postgresql", "sqlite"),
+    "asof": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
     "export": ("postgresql", "sqlite"),

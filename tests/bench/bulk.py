@@ -1,7 +1,7 @@
 """A thousand events at once: many agents' heartbeats as one append, beside raw INSERTs.
 
 The whole way is timed: sealing (encode, validate, leaf), the head's lock, the chain, COPY (on
-SQLite INSERT) and the agents' current rows.
+SQLite INSERT) and the agents' rows, current and past.
 """
 
 import statistics
@@ -16,7 +16,7 @@ ROUNDS = 15
 
 def main() -> None:
     django.setup()
-    from agents import current
+    from agents import current, states
     from agents.domain import decide
     from agents.domain.evolve import fold
     from events.facts import utc_now
@@ -47,8 +47,9 @@ def main() -> None:
                 )
                 agent = fold(passed, agent)
                 facts += passed
-            row = current.put(loaded, agent, loaded.version + len(facts))
-            proposals.append(Proposal(current.STREAM, name, loaded.version, facts, fleet.BY, [row]))
+            agent, rows = states.on_the_way(loaded.agent, loaded.version, facts)
+            rows.append(current.put(loaded, agent, loaded.version + len(facts)))
+            proposals.append(Proposal(current.STREAM, name, loaded.version, facts, fleet.BY, rows))
         start = time.perf_counter()
         append(tenant, *proposals)
         rate = sum(len(p.facts) for p in proposals) / (time.perf_counter() - start)
@@ -60,7 +61,7 @@ def main() -> None:
     print("| what | events/s (median) | best | ratio to raw INSERT |")
     print("|---|---|---|---|")
     print(
-        f"| {EVENTS:,} events of {AGENTS} agents in one append, current rows too "
+        f"| {EVENTS:,} events of {AGENTS} agents in one append, agents' rows too "
         f"| {statistics.median(rates):,.0f} | {max(rates):,.0f} "
         f"| {statistics.median(ratios):.1f} |"
     )

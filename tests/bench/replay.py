@@ -16,7 +16,7 @@ BATCH = 10_000
 
 def main() -> None:
     django.setup()
-    from agents import current
+    from agents import current, states
     from agents.domain import decide
     from agents.domain.evolve import fold
     from events.facts import utc_now
@@ -46,9 +46,10 @@ def main() -> None:
                 )
                 agent = fold(passed, agent)
                 facts += passed
-            row = current.put(loaded, agent, loaded.version + len(facts))
+            agent, rows = states.on_the_way(loaded.agent, loaded.version, facts)
+            rows.append(current.put(loaded, agent, loaded.version + len(facts)))
             append(
-                tenant, Proposal(current.STREAM, agent_id, loaded.version, facts, fleet.BY, [row])
+                tenant, Proposal(current.STREAM, agent_id, loaded.version, facts, fleet.BY, rows)
             )
             loaded = current.load(tenant, agent_id)
         rebuilt = current.rebuild_agent(tenant, agent_id)

@@ -39,7 +39,10 @@ def rows(tenant: str) -> list[dict[str, Any]]:
 def test_live_rows_equal_rebuilt_rows(lived: str) -> None:
     said = manage("rebuild", "agents", "--tenant", lived, "--check")
 
-    assert said.out == f"{lived}: 3 agents and 2 tasks compared, all as the log tells.\n"
+    assert (
+        said.out
+        == f"{lived}: 3 agents, 2 tasks and 0 past states compared, all as the log tells.\n"
+    )
 
 
 def test_rows_that_were_dropped_come_back_as_they_were(lived: str) -> None:
@@ -49,7 +52,7 @@ def test_rows_that_were_dropped_come_back_as_they_were(lived: str) -> None:
 
     said = manage("rebuild", "--all", "--tenant", lived)
 
-    assert said.out == f"{lived}: 3 agents and 2 tasks rebuilt, 5 rows written.\n"
+    assert said.out == f"{lived}: 3 agents, 2 tasks and 0 past states rebuilt, 5 rows written.\n"
     assert rows(lived) == before
 
 

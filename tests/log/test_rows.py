@@ -1,6 +1,7 @@
 """Rows that are true on return: written with the events, or neither is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -149,6 +150,39 @@ def test_in_bulk_every_row_gets_the_seq_of_its_own_proposal(acme: str) -> None:
     append(acme, *batch)
 
     assert claims(acme) == [(f"t-{n}", f"a-{n}", 2 * n + 2) for n in range(4)]
+
+
+def test_a_row_can_have_the_seq_of_an_earlier_event_of_its_append(acme: str) -> None:
+    for number, others in enumerate(((), [proposed(heartbeat("b-1"), agent_id="b-1")])):
+        row = replace(claim(acme, How.UPSERT, task_id=f"t-{number}"), events_after=2)
+        facts = heartbeats(4, f"a-{number}")
+
+        append(acme, proposed(*facts, agent_id=f"a-{number}", rows=[row]), *others)
+
+    assert claims(acme) == [("t-0", "a-1", 2), ("t-1", "a-1", 6)]
+
+
+def test_many_upserts_of_one_append_make_rows_and_replace_rows(acme: str) -> None:
+    write("statement", acme, claim(acme, How.INSERT, task_id="t-1"))
+    rows = [claim(acme, How.UPSERT, task_id=f"t-{n}", agent_id=f"a-{n}") for n in range(40)]
+    proposals = [
+        proposed(heartbeat(f"b-{n}"), agent_id=f"b-{n}", rows=rows[n::4]) for n in range(4)
+    ]
+
+    append(acme, *proposals)
+
+    expected = [(f"t-{n}", f"a-{n}", n % 4 + 2) for n in range(40)]
+    assert claims(acme) == sorted(expected)
+
+
+@pytest.mark.parametrize("second", [How.UPSERT, How.UPDATE])
+def test_of_two_rows_for_one_key_the_later_one_stands(acme: str, second: How) -> None:
+    rows = [claim(acme, How.UPSERT), claim(acme, second, agent_id="a-2")]
+    proposals = [proposed(heartbeat(f"b-{n}"), agent_id=f"b-{n}", rows=[rows[n]]) for n in range(2)]
+
+    append(acme, *proposals)
+
+    assert claims(acme) == [("t-1", "a-2", 2)]
 
 
 def test_two_proposals_of_one_append_cannot_claim_the_same(acme: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Exists, F, OuterRef, Q
 
-from agents.models import CurrentAgent, TaskClaim
+from agents.models import AgentState, CurrentAgent, TaskClaim
 from events import tenants
 from events.models import Event, IdempotencyKey, Membership, PayloadKey, Tenant, TenantHead, Token
 from events.scoping import UnscopedQuery
@@ -22,6 +22,7 @@ MODELS = [
     IdempotencyKey,
     PayloadKey,
     CurrentAgent,
+    AgentState,
     TaskClaim,
 ]
 

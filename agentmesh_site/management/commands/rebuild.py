@@ -2,8 +2,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from agents.rebuild import NotRebuilt, compare, rebuild
-from agents.retelling import Untellable
+from agents.rebuild import NotRebuilt, Rebuilt, compare, rebuild
+from agents.retelling import Retelling, Untellable
 from events.management.command import PlainCommand, check_tenant
 from events.models import Tenant
 
@@ -48,11 +48,15 @@ class Command(PlainCommand):
         for difference in found:
             self.stdout.write(str(difference))
             count += 1
-        agents, tasks = retelling.agents, retelling.tasks
         said = f"{count} differences" if count else "all as the log tells"
-        return count, f"{tenant}: {agents:,} agents and {tasks:,} tasks compared, {said}."
+        return count, f"{tenant}: {_told(retelling)} compared, {said}."
 
     def _rebuild(self, tenant: str) -> tuple[int, str]:
         rebuilt = rebuild(tenant)
-        told = f"{rebuilt.agents:,} agents and {rebuilt.tasks:,} tasks"
-        return rebuilt.written, f"{tenant}: {told} rebuilt, {rebuilt.written:,} rows written."
+        return rebuilt.written, (
+            f"{tenant}: {_told(rebuilt)} rebuilt, {rebuilt.written:,} rows written."
+        )
+
+
+def _told(what: Retelling | Rebuilt) -> str:
+    return f"{what.agents:,} agents, {what.tasks:,} tasks and {what.states:,} past states"
