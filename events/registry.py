@@ -213,8 +213,10 @@ def represent(event: Fact, pinned: str | None) -> Fact:
     """The event as a reader pinned to a schema version sees it, with the same envelope.
 
     That is the type's highest version up to `pinned`; None is the newest. A type that is younger
-    than the pin's versions is served in its first.
+    than the pin's versions is served in its first, and what nobody has defined stays as it is.
     """
+    if event.version not in _VERSIONS.get(event.type, ()):
+        return event
     wanted = served(event.type, pinned)
     if wanted == event.version:
         return event

@@ -245,3 +245,21 @@ def test_the_newest_fact_costs_no_cast() -> None:
     assert registry.represent(event, None) is event
     text = json.dumps({"anything": 1})
     assert registry.recast(text, event.type, "2.0", "2.0") == text.encode()
+
+
+@pytest.mark.parametrize("pinned", [None, "1.0"])
+def test_what_nobody_has_defined_stays_as_it_is(pinned: str | None) -> None:
+    """It comes after the commit: an error here would deny what is durable."""
+
+    class AgentDreamtEvent(DomainEvent, frozen=True):
+        """Of no release."""
+
+    class Later(AgentTaskCompletedEvent, frozen=True):
+        version: ClassVar[str] = "9.0"
+
+        @classmethod
+        def wire_type(cls) -> str:
+            return "AgentTaskCompletedEvent"
+
+    for event in (AgentDreamtEvent("a-1"), Later("a-1", "t-1")):
+        assert registry.represent(event, pinned) is event
