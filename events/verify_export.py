@@ -191,8 +191,8 @@ def parse_key(verifier_key: str) -> Key:
     return Key(name, expected, raw[1:])
 
 
-def check_signature(note: Note, key: Key) -> None:
-    """Raises Damaged unless the key has signed the note, Unusable without the library."""
+def check_signatures(note: Note, keys: list[Key]) -> None:
+    """Raises Damaged unless one of the keys has signed the note, Unusable without the library."""
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -200,14 +200,15 @@ def check_signature(note: Note, key: Key) -> None:
         raise Unusable(
             "The signature cannot be checked: `pip install cryptography`, or leave --key out."
         ) from None
-    for name, key_id, signature in note.signatures:
-        if (name, key_id) == (key.name, key.id):
-            try:
-                Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.body.encode())
-            except InvalidSignature:
-                raise Damaged(f"the signature of {name} does not fit the checkpoint.") from None
-            return
-    raise Damaged(f"{key.name}+{key.id.hex()} has not signed the checkpoint.")
+    by_id = {(key.name, key.id): key for key in keys}
+    known = [(by_id[each[:2]], each[2]) for each in note.signatures if each[:2] in by_id]
+    if not known:
+        raise Damaged(f"{' or '.join(key.name for key in keys)} has not signed the checkpoint.")
+    for key, signature in known:
+        try:
+            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.body.encode())
+        except InvalidSignature:
+            raise Damaged(f"the signature of {key.name} does not fit the checkpoint.") from None
 
 
 class Reading:
@@ -408,25 +409,14 @@ def check(path: str, keys: list[Key], note_file: str | None) -> list[str]:
         reading = Reading(file, earlier)
         note = reading.run()
     *before, verdict = reading.statements
-    for each in (note, *earlier) if keys else ():
-        sign(each, keys)
     if keys:
+        for each in (note, *earlier):
+            check_signatures(each, keys)
         signed = f"Signature: good, of {' or '.join(key.name for key in keys)}."
     else:
         names = ", ".join(name for name, _, _ in note.signatures) or "nobody"
         signed = f"Signature: of {names}, not checked. Give --key to have it checked."
     return [*before, signed, verdict]
-
-
-def sign(note: Note, keys: list[Key]) -> None:
-    """Raises Damaged unless one of the keys has signed."""
-    for number, key in enumerate(keys, 1):
-        try:
-            return check_signature(note, key)
-        except Damaged:
-            if number == len(keys):
-                raise
-    return None
 
 
 def main(arguments: list[str]) -> int:

@@ -7,6 +7,7 @@ import struct
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -251,5 +252,6 @@ def _field(value: bytes | None) -> bytes:
     return _ABSENT if value is None else len(value).to_bytes(4) + value
 
 
+@lru_cache(maxsize=1_024)  # the events of one append share theirs
 def _microseconds(stored: bytes) -> int:
     return chain.microseconds(datetime.fromisoformat(stored.decode()).replace(tzinfo=UTC))
