@@ -20,6 +20,7 @@ BENCHMARKS = {
     "bulk": ("postgresql", "sqlite"),
     "replay": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
+    "verify": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
