@@ -45,6 +45,7 @@ class Door(APIView):
     repeatable: ClassVar[Collection[str]] = ()
     format_kwarg = None  # the form is asked for with Accept alone
     is_admitted = False
+    for_anybody = False  # without login
     orders: ClassVar[Mapping[str, type[Order]]] = {}  # method → what its body is
     refusals: ClassVar[Refusals] = REFUSALS
 
@@ -69,7 +70,8 @@ class Door(APIView):
         request.META["CONTENT_LENGTH"] = str(len(self.raw_body))
 
     def initial(self, request: Request, *_: Any, **__: Any) -> None:
-        require_somebody(request)
+        if not self.for_anybody:
+            require_somebody(request)
         self.admit(request)
         self.is_admitted = True
         if request.method not in self.allowed_methods:

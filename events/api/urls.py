@@ -2,13 +2,15 @@
 
 from django.urls import URLPattern, path
 
+from events.api.checkpoints import Checkpoints, Keys
 from events.api.me import Me
 from events.api.members import Member, Members
 from events.api.timeline import Events, OneEvent
 from events.api.tokens import OneToken, Tokens
 
-api_routes: list[URLPattern] = [path("me", Me.as_view())]
+api_routes: list[URLPattern] = [path("me", Me.as_view()), path("keys", Keys.as_view())]
 tenant_routes: list[URLPattern] = [
+    path("checkpoints", Checkpoints.as_view()),
     path("events", Events.as_view()),
     path("events/<event_id>", OneEvent.as_view()),
     path("members", Members.as_view()),

@@ -96,10 +96,9 @@ def verify(tenant: str, *, walk: Walk = walk, seen: Seen = lambda _: None) -> Ve
 
     walk: who follows the chain; seen: told of every page how many events it had.
     """
-    head = _head(tenant)
-    last = head.seq or 0
+    head, last = _head(tenant)
     try:
-        tip = _verify_chain(tenant, head, last, walk, seen)
+        tip = _verify_chain(tenant, head, last, _origin(tenant, head), walk, seen)
     except Damaged as damage:
         # A forger may have chained what comes before it again, and left a stream's order wrong.
         if damage.seq:
@@ -109,24 +108,42 @@ def verify(tenant: str, *, walk: Walk = walk, seen: Seen = lambda _: None) -> Ve
     return Verified(tenant, last, tip)
 
 
-def _head(tenant: str) -> stored.Head:
+def verify_since(tenant: str, place: Place | None) -> Verified:
+    """Check what follows a place of the log that is known to be right; None for its beginning.
+
+    Not the versions in the streams. Raises Damaged.
+    """
+    head, last = _head(tenant)
+    start = place or _origin(tenant, head)
+    if last < start.seq:
+        raise Damaged(tenant, last + 1, f"it is missing; the log had come to {start.seq} before.")
+    return Verified(tenant, last, _verify_chain(tenant, head, last, start, walk, lambda _: None))
+
+
+def _head(tenant: str) -> tuple[stored.Head, int]:
     heads = stored.heads(tenant)
     if not heads:
         raise Damaged(tenant, 0, "it has no head; its tenant or its end is lost.")
     if len(heads) > 1:
         raise Damaged(tenant, 0, "it has more than one head or tenant of this name.")
-    if heads[0].seq is None:
+    (head,) = heads
+    if head.seq is None:
         raise Damaged(tenant, 0, "its head does not say which event is the last.")
-    return heads[0]
+    return head, head.seq
 
 
-def _verify_chain(tenant: str, head: stored.Head, last: int, walk: Walk, seen: Seen) -> bytes:
+def _origin(tenant: str, head: stored.Head) -> Place:
+    if head.log_id is None:
+        raise Damaged(tenant, 0, "the log's own id is none.")
+    origin = chain.genesis(head.log_id)
+    return Place(0, origin, met=head.prior_hash == origin)
+
+
+def _verify_chain(
+    tenant: str, head: stored.Head, last: int, start: Place, walk: Walk, seen: Seen
+) -> bytes:
     if head.early:
         raise Damaged(tenant, 1, "an event lies before it.")
-    if head.log_id is None:
-        raise Damaged(tenant, min(1, max(0, last)), "the log's own id is none.")
-    origin = chain.genesis(head.log_id)
-    start = Place(0, origin, met=head.prior_hash == origin)
     end = walk(tenant, start, last, head.prior_hash, seen)
     if head.beyond is not None:
         raise Damaged(tenant, head.beyond, f"it lies beyond the head, which is at {last}.")

@@ -46,6 +46,7 @@ ROUTES = [
     Route("GET", "/tasks/{task}", EVERYBODY),
     Route("GET", "/events", EVERYBODY),
     Route("GET", "/events/{event}", EVERYBODY),
+    Route("GET", "/checkpoints", READERS),
     Route("GET", "/members", READERS),
     Route("POST", "/members", ADMINS, {"username": "nobody-there", "role": "auditor"}),
     Route("GET", "/members/{member}", READERS),

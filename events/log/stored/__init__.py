@@ -4,6 +4,7 @@ Read past Django's models: the checker must not stumble over what somebody has p
 whatever a row holds, it comes out as a Row, and one that no append would write without a leaf.
 """
 
+import uuid
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
@@ -18,6 +19,7 @@ __all__ = [
     "database_name",
     "hashes",
     "heads",
+    "log_ids",
     "names",
     "next_seq",
     "out_of_order",
@@ -35,6 +37,13 @@ def heads(tenant: str) -> list[Head]:
         return (
             postgresql.heads(cursor, tenant) if _on_postgresql() else sqlite.heads(cursor, tenant)
         )
+
+
+def log_ids(tenant: str) -> list[uuid.UUID | None]:
+    """The ids that the tenant's log has: one, or none for a tenant that is not there."""
+    with connection.cursor() as cursor:
+        found = (postgresql if _on_postgresql() else sqlite).log_ids(cursor, tenant)
+    return list(found)
 
 
 def rows(tenant: str, after: int, last: int) -> Generator[Row, None, None]:

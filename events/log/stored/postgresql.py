@@ -1,5 +1,6 @@
 """Reading whatever PostgreSQL holds."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,11 @@ def heads(cursor: Any, tenant: str) -> list[Head]:
         Head(log_id, seq, recorded_at, bytes(digest), bytes(prior), early, beyond)
         for log_id, seq, recorded_at, digest, prior, early, beyond in cursor.fetchall()
     ]
+
+
+def log_ids(cursor: Any, tenant: str) -> list[uuid.UUID | None]:
+    cursor.execute("SELECT log_id FROM events_tenant WHERE slug = %s", [tenant])
+    return [log_id for (log_id,) in cursor.fetchall()]
 
 
 def rows(raw: Any, tenant: str, after: int, last: int) -> Iterator[Row]:

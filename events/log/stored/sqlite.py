@@ -80,13 +80,23 @@ def _head(
     early: int,
     beyond: int | None,
 ) -> Head:
-    identity, moment = None, ON_NO_CLOCK
     try:
-        identity = uuid.UUID(bytes=_uuid(log_id or b""))
         moment = _moment(recorded_at or b"")
     except ValueError:
-        pass
-    return Head(identity, seq, moment, digest or b"", prior_hash or b"", bool(early), beyond)
+        moment = ON_NO_CLOCK
+    return Head(_log_id(log_id), seq, moment, digest or b"", prior_hash or b"", bool(early), beyond)
+
+
+def log_ids(cursor: Any, tenant: str) -> list[uuid.UUID | None]:
+    cursor.execute("SELECT CAST(log_id AS BLOB) FROM events_tenant WHERE slug = %s", [tenant])
+    return [_log_id(stored) for (stored,) in cursor.fetchall()]
+
+
+def _log_id(stored: bytes | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(bytes=_uuid(stored or b""))
+    except ValueError:
+        return None
 
 
 def rows(raw: Any, tenant: str, after: int, last: int) -> Iterator[Row]:
