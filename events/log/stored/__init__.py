@@ -99,7 +99,7 @@ def hashes(tenant: str, seqs: Iterable[int]) -> dict[int, bytes]:
 _ANY_OUT_OF_ORDER = """
     SELECT 1 FROM (
         SELECT seq, version, row_number() OVER stream AS place, lag(seq) OVER stream AS seq_before
-        FROM events_event WHERE tenant_id = %s AND seq <= %s
+        FROM events_event WHERE tenant_id = %s AND seq BETWEEN 1 AND %s
         WINDOW stream AS (PARTITION BY stream_type, stream_id ORDER BY version)
     ) AS versions
     WHERE version IS NULL OR version <> place OR seq_before > seq LIMIT 1
@@ -108,7 +108,7 @@ _FIRST_OUT_OF_ORDER = """
     SELECT min(seq) FROM (
         SELECT seq, version,
             row_number() OVER (PARTITION BY stream_type, stream_id ORDER BY seq) AS place
-        FROM events_event WHERE tenant_id = %s AND seq <= %s
+        FROM events_event WHERE tenant_id = %s AND seq BETWEEN 1 AND %s
     ) AS versions
     WHERE version IS NULL OR version <> place
 """
