@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from events.log import chain, stored
 from events.log.checkpoint import Checkpoint
@@ -114,19 +115,20 @@ def _compare(
     The chain is verified up to the last of them. Raises Damaged, with the interval in which the
     first change lies; `damage` is what is known to be wrong behind it.
     """
-    hashes = stored.hashes(tenant, (c.seq for c in checkpoints if c.seq))
-    good, bad, later = None, None, None
-    for checkpoint in sorted(checkpoints, key=_seq):
-        begins = chain.genesis(checkpoint.log_id)
-        if checkpoint.hash == (hashes.get(checkpoint.seq) if checkpoint.seq else begins):
-            if bad is None:
-                good = checkpoint
-            later = checkpoint
-        elif bad is None:
-            bad = checkpoint
-    if bad is None:
-        return good.seq if good else None
-    raise _rewritten(tenant, good, bad, later if later is not good else None, damage)
+    hashes = stored.hashes(tenant, (c.seq for c in checkpoints))
+    ordered = sorted(checkpoints, key=_seq)
+    holds = [c.hash == (hashes.get(c.seq) if c.seq else _genesis(c)) for c in ordered]
+    holding = list(compress(ordered, holds))
+    if all(holds):
+        return holding[-1].seq if holding else None
+    bad = ordered[holds.index(False)]
+    good = [c for c in holding if c.seq < bad.seq]
+    later = [c for c in holding if c.seq >= bad.seq]
+    raise _rewritten(tenant, good[-1] if good else None, bad, later[0] if later else None, damage)
+
+
+def _genesis(checkpoint: Checkpoint) -> bytes:
+    return chain.genesis(checkpoint.log_id)
 
 
 def _rewritten(
@@ -136,9 +138,6 @@ def _rewritten(
     later: Checkpoint | None,
     damage: Damaged | None,
 ) -> Damaged:
-    if good is not None and good.seq == bad.seq:
-        why = "two checkpoints contradict each other; the log is as one of them says."
-        return Damaged(tenant, bad.seq, why)
     first = min(bad.seq, good.seq + 1 if good else 1)
     why = (
         "something here was changed, and every hash from there on computed again: "
