@@ -24,9 +24,12 @@ class Held:
 
     def __str__(self) -> str:
         since = self.verified.seq - self.newest
-        held = f"{self.checkpoints:,} checkpoints hold" if self.checkpoints > 1 else "1 checkpoint"
-        held = held if self.checkpoints > 1 else f"{held} holds"
-        after = f"{since:,} events came after it" if since else "nothing came after it"
+        held = "1 checkpoint holds"
+        if self.checkpoints > 1:
+            held = f"{self.checkpoints:,} checkpoints hold"
+        after = (
+            f"{since:,} event{'s' * (since > 1)} came after it" if since else "nothing came after"
+        )
         return f"{self.verified}; {held}, the last is at {self.newest} and {after}"
 
 

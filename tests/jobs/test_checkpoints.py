@@ -181,10 +181,8 @@ class TestJudging:
 
         said = manage("verify_log", "--tenant", lived, "--checkpoint", str(file))
 
-        assert said.out == (
-            f"{verify(lived)}; 4 checkpoints hold, the last is at {last} and 1 events came after "
-            "it\n"
-        )
+        held = f"4 checkpoints hold, the last is at {last} and 1 event came after it"
+        assert said.out == f"{verify(lived)}; {held}\n"
 
     def test_a_rewrite_lies_between_the_last_good_and_the_first_bad_checkpoint(
         self, lived: str, file: Path
@@ -406,6 +404,14 @@ class TestTrusting:
         assert failed("verify_log", "--key", str(Key(HOST, SEED))).returncode == 2
         for jobs in ("0", "65"):
             assert failed("verify_log", "--jobs", jobs).returncode == 2
+
+    def test_a_file_that_came_by_way_of_windows_is_read(self, lived: str, file: Path) -> None:
+        text = (note_at(lived, 3) + note_at(lived, 4)).replace("\n", "\r\n")
+        file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+        said = manage("verify_log", "--tenant", lived, "--checkpoint", str(file))
+
+        assert "2 checkpoints hold" in said.out
 
     def test_notes_come_from_a_pipe_too(self, lived: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(note_at(lived).encode())))

@@ -11,9 +11,10 @@ from django.db.backends.utils import CursorWrapper
 
 from events.log import chain
 from events.log import verify as verifying
-from events.log.verify import Damaged, logs, verify
+from events.log.verify import Damaged, logs, verify, walk
 from events.models import Event, Tenant, TenantHead
 from tests.jobs.conftest import live_a_little, make_agent, manage, shell, tampering
+from tests.prove.owner import owning
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 OTHER_ID = uuid.UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000")  # the same in each process of xdist
@@ -261,7 +262,12 @@ def test_a_thorough_forgery_of_content_alone_is_the_one_thing_that_cannot_be_see
 
 @pytest.mark.parametrize(
     "assignment",
-    ["occurred_at = 'infinity'", "recorded_at = '-infinity'"]
+    [
+        "occurred_at = 'infinity'",
+        "recorded_at = '-infinity'",
+        "recorded_at = '294276-12-31 23:59:59Z'",
+        "occurred_at = '4713-01-01 00:00:00Z BC'",
+    ]
     if ON_POSTGRESQL
     else [
         "occurred_at = 'soon'",
@@ -270,6 +276,13 @@ def test_a_thorough_forgery_of_content_alone_is_the_one_thing_that_cannot_be_see
         "data = x'ff'",
         "hash = 'text'",
         "version = 'first'",
+        "version = 1.5",
+        "data = CAST(data AS BLOB)",
+        "data = CAST(x'7bff7d' AS TEXT)",
+        "event_id = upper(event_id)",
+        "recorded_at = replace(recorded_at, ' ', 'T')",
+        "recorded_at = replace(recorded_at, '.', ',')",
+        "occurred_at = occurred_at || '0'",
     ],
 )
 def test_what_no_append_would_write_is_damage_and_no_crash(lived: str, assignment: str) -> None:
@@ -277,6 +290,60 @@ def test_what_no_append_would_write_is_damage_and_no_crash(lived: str, assignmen
         change(cursor, lived, 5, assignment)
 
         assert damage(lived).seq == 5
+
+
+def test_what_is_appended_meanwhile_is_no_damage(lived: str) -> None:
+    before = verify(lived).seq
+
+    def slow_walk(*arguments: Any) -> Any:
+        make_agent(lived, "meanwhile")
+        return walk(*arguments)
+
+    assert verify(lived, walk=slow_walk).seq == before
+    assert verify(lived).seq > before
+
+
+STRAYS = {"NULL": "(no tenant)"} if ON_POSTGRESQL else {
+    "NULL": "(no tenant)",
+    "x'ff00'": r"b'\xff\x00'",
+    "CAST(x'ff41' AS TEXT)": r"b'\xffA'",
+    "'a' || char(10)": r"'a\n'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "name"), STRAYS.items())
+def test_events_whose_tenant_is_no_name_are_found(lived: str, value: str, name: str) -> None:
+    with owning() as cursor:
+        change(cursor, lived, 5, f"tenant_id = {value}")
+
+        with pytest.raises(CommandError, match="2 logs are damaged"):
+            manage("verify_log")
+        assert name in list(logs())
+        assert "has no head" in damage(name).why
+
+
+def test_a_tenant_whose_events_are_out_of_the_unique_keys_reach_is_found_once(lived: str) -> None:
+    with owning() as cursor:
+        change(cursor, lived, 5, "seq = NULL")
+
+        assert (damage(lived).seq, damage(lived).why) == (1, "an event lies before it.")
+
+
+def test_a_head_that_promises_more_than_any_log_holds_ends_the_search(lived: str) -> None:
+    last = verify(lived).seq
+    with tampering() as cursor:
+        cursor.execute("UPDATE events_tenanthead SET seq = %s WHERE tenant_id = %s", [2**62, lived])
+
+        assert damage(lived).seq == last + 1
+
+
+def test_another_prior_hash_of_the_head_is_found(lived: str) -> None:
+    with tampering() as cursor:
+        cursor.execute(
+            "UPDATE events_tenanthead SET prior_hash = %s WHERE tenant_id = %s", [b"x" * 32, lived]
+        )
+
+        assert damage(lived).why == "the head's prior hash is none of this log."
 
 
 def test_events_of_a_tenant_that_is_none_are_found(lived: str) -> None:

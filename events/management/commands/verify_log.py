@@ -100,7 +100,7 @@ def _checkpoints(file: str, keys: list[str]) -> list[Checkpoint]:
     try:
         trusted = (*signing.keys(), *map(Key.parse, keys))
         raw = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
-        return list(checkpoints.read(raw.decode(), trusted))
+        return list(checkpoints.read(raw.decode("utf-8-sig"), trusted))
     except BadKey as error:
         raise CommandError(f"--key: {error}", returncode=WRONG_ARGUMENTS) from error
     except OSError as error:
