@@ -312,6 +312,18 @@ class TestJudging:
             "holds."
         )
 
+    def test_a_checkpoint_of_the_very_event_that_breaks_the_chain_is_not_compared(
+        self, lived: str, file: Path
+    ) -> None:
+        file.write_text(note_at(lived, 4) + note_at(lived, 9))
+        with tampering() as cursor:
+            cursor.execute(
+                "UPDATE events_event SET hash = %s WHERE tenant_id = %s AND seq = 9",
+                [b"x" * 32, lived],
+            )
+
+            assert found(lived, file).startswith("seq 9: its hash does not follow")
+
     def test_the_checkpoints_of_others_do_not_matter_to_a_tenant(
         self, lived: str, globex: str, file: Path
     ) -> None:

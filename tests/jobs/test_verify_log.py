@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from events.log import verify as verifying
 from events.log.verify import Damaged, logs, verify, walk
 from events.models import Event, Tenant, TenantHead
 from tests.jobs.conftest import live_a_little, make_agent, manage, shell, tampering
-from tests.prove.owner import owning
+from tests.log import chain_by_hand
+from tests.prove.owner import load, owning
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 OTHER_ID = uuid.UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000")  # the same in each process of xdist
@@ -335,6 +337,49 @@ def test_a_head_that_promises_more_than_any_log_holds_ends_the_search(lived: str
         cursor.execute("UPDATE events_tenanthead SET seq = %s WHERE tenant_id = %s", [2**62, lived])
 
         assert damage(lived).seq == last + 1
+
+
+def test_of_a_hole_in_a_stream_and_a_broken_chain_behind_it_the_hole_is_named(acme: str) -> None:
+    for agent in ("one", "two", "three"):
+        make_agent(acme, agent)
+    with tampering() as cursor:
+        change(cursor, acme, 2, "version = 9")
+        chain_again(cursor, acme)
+        change(cursor, acme, 3, "actor = 'user:mallory'")
+
+        assert (damage(acme).seq, damage(acme).why) == (
+            2,
+            "its version does not follow in its stream.",
+        )
+
+
+if not ON_POSTGRESQL:  # a PostgreSQL server keeps UTF-8 alone
+
+    def test_bytes_that_are_no_text_are_damage_even_when_every_hash_fits(lived: str) -> None:
+        rows = load(lived)
+        last = rows[-1] | {"data": ""}
+        leaf = sha256(chain_by_hand.leaf_input(last)[:-4] + b"\0\0\0\1\xff").digest()
+        digest = chain.link(rows[-2]["hash"], last["seq"], last["recorded_at"], leaf)
+        with tampering() as cursor:
+            change(
+                cursor, lived, last["seq"], f"hash = x'{digest.hex()}', data = CAST(x'ff' AS TEXT)"
+            )
+            cursor.execute(
+                "UPDATE events_tenanthead SET hash = %s WHERE tenant_id = %s", [digest, lived]
+            )
+
+            assert damage(lived).seq == last["seq"]
+            assert damage(lived).why == "it holds what no append writes."
+
+
+def test_an_event_that_is_there_twice_is_called_so(lived: str) -> None:
+    with owning() as cursor:
+        cursor.execute(
+            "INSERT INTO events_event SELECT * FROM events_event WHERE tenant_id = %s AND seq = 5",
+            [lived],
+        )
+
+        assert (damage(lived).seq, damage(lived).why) == (5, "it is there more than once.")
 
 
 def test_another_prior_hash_of_the_head_is_found(lived: str) -> None:
