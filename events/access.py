@@ -26,7 +26,8 @@ class Right(StrEnum):
     """What a door asks for."""
 
     READ = "read"  # agents, tasks and events of the tenant
-    OVERSEE = "oversee"  # who has access: members and tokens, of which no secret is kept
+    # Who has access (members and tokens, of which no secret is kept), and the log's checkpoints.
+    OVERSEE = "oversee"
     OPERATE = "operate"  # change agents and tasks
     WORK = "work"  # what an agent does itself: create, activate, heartbeat, complete, fail
     READ_PAYLOADS = "read_payloads"  # what confidential payloads of tasks hold

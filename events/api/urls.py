@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from events.api.checkpoints import Checkpoints, Keys
 from events.api.export import LogExport
 from events.api.me import Me
 from events.api.members import Member, Members
@@ -10,11 +11,13 @@ from events.api.timeline import Events, OneEvent
 from events.api.tokens import OneToken, Tokens
 
 api_routes: list[URLPattern] = [
+    path("keys", Keys.as_view()),
     path("me", Me.as_view()),
     path("schemas", Schemas.as_view()),
     path("schemas/<type>/<version>", OneSchema.as_view()),
 ]
 tenant_routes: list[URLPattern] = [
+    path("checkpoints", Checkpoints.as_view()),
     path("events", Events.as_view()),
     path("events/<event_id>", OneEvent.as_view()),
     path("export", LogExport.as_view()),

@@ -5,6 +5,8 @@ There is no switch to get past them. A database owner who disables a trigger is 
 which the system checks and the readiness probe ask.
 """
 
+import re
+
 from django.db import DatabaseError, connection, transaction
 
 _IMMUTABLE = "The log is append-only: events are never changed or deleted."
@@ -25,7 +27,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER events_event_immutable
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON events_event
+    BEFORE DELETE OR UPDATE OR TRUNCATE ON events_event
     FOR EACH STATEMENT EXECUTE FUNCTION agentmesh_refuse_change('{_IMMUTABLE}');
 ALTER TABLE events_event ENABLE ALWAYS TRIGGER events_event_immutable;
 
@@ -95,6 +97,10 @@ _SQLITE = {
         BEGIN SELECT RAISE(ABORT, '{_TENANT}'); END""",
 }
 
+_TRIGGER = re.compile(r"CREATE OR REPLACE (TRIGGER (\w+)\s.*?);", re.DOTALL)
+_FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION (\w+)\(.*?AS \$\$(.*?)\$\$;", re.DOTALL)
+# PostgreSQL gives a definition back with brackets, casts and a schema of its own.
+_ADDED = re.compile(r"[()\s]|::text\b|(?<=\bon )\w+\.")
 _ALWAYS = {
     "events_event_immutable": "events_event",
     "events_tenanthead_forward": "events_tenanthead",
@@ -139,20 +145,31 @@ def faults() -> list[str]:
 def _postgresql_faults() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT tgname, tgrelid::regclass::text, tgenabled FROM pg_trigger "
-            "WHERE NOT tgisinternal AND tgname = ANY(%s)",
+            "SELECT tgname, tgrelid::regclass::text, tgenabled, pg_get_triggerdef(oid) "
+            "FROM pg_trigger WHERE NOT tgisinternal AND tgname = ANY(%s)",
             [list(_ALWAYS)],
         )
-        state = {(name, table): enabled for name, table, enabled in cursor.fetchall()}
-    found = [
-        f"Trigger {name} is missing."
-        for name, table in _ALWAYS.items()
-        if (name, table) not in state
-    ]
+        present = {(name, table): rest for name, table, *rest in cursor.fetchall()}
+        cursor.execute(
+            "SELECT proname, prosrc FROM pg_proc WHERE proname = ANY(%s) "
+            "AND pg_function_is_visible(oid)",
+            [list(_functions())],
+        )
+        sources = cursor.fetchall()
+    found = []
+    for name, table in _ALWAYS.items():
+        if (name, table) not in present:
+            found.append(f"Trigger {name} is missing.")
+            continue
+        enabled, definition = present[name, table]
+        if enabled not in ("A", b"A"):
+            found.append(f"Trigger {name} is disabled or does not fire always.")
+        if _bare(definition.removeprefix("CREATE ")) != _bare(_triggers()[name]):
+            found.append(f"Trigger {name} is altered.")
     found += [
-        f"Trigger {name} is disabled or does not fire always."
-        for name, table in _ALWAYS.items()
-        if state.get((name, table), "A") not in ("A", b"A")
+        f"Function {name} is missing or altered."
+        for name, source in _functions().items()
+        if (name, source) not in sources
     ]
     for probe in (
         "UPDATE events_event SET seq = seq WHERE false",
@@ -163,6 +180,19 @@ def _postgresql_faults() -> list[str]:
         if not _refused(probe):
             found.append(f"The database let through: {probe}.")
     return found
+
+
+def _triggers() -> dict[str, str]:
+    return {name: text for text, name in _TRIGGER.findall(_POSTGRESQL)}
+
+
+def _functions() -> dict[str, str]:
+    return dict(_FUNCTION.findall(_POSTGRESQL))
+
+
+def _bare(definition: str) -> str:
+    """A trigger's definition without what PostgreSQL adds when it is asked for it."""
+    return _ADDED.sub("", " ".join(definition.lower().split()))
 
 
 def _refused(sql: str) -> bool:

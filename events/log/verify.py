@@ -4,33 +4,36 @@
 
 One pass in seq order, and one query for the streams' versions; neither keeps more than a row in
 this process, however long the log. Appends may go on meanwhile: what is verified is the log up to
-the head that stood at the beginning.
+the head that stood at the beginning. `events.log.crew` has several processes walk a long log.
 """
 
-import struct
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
-from django.db import connection
-
-from events.log import chain
-from events.models import Event, Tenant
+from events.log import chain, stored
 
 PAGE = 50_000  # rows per statement: no snapshot is held for as long as a whole log takes
 
 
 class Damaged(Exception):
-    """The log is not what was appended. seq: of the first event that shows it."""
+    """The log is not what was appended.
 
-    def __init__(self, tenant: str, seq: int, why: str) -> None:
-        super().__init__(f"{tenant}: seq {seq}: {why}")
+    seq: of the first event that shows it; 0 for what is wrong with the log as such. last: where it
+    is only known to lie between two, the second.
+    """
+
+    def __init__(self, tenant: str, seq: int, why: str, last: int | None = None) -> None:
+        super().__init__(tenant, seq, why, last)
         self.tenant = tenant
         self.seq = seq
         self.why = why
+        self.last = last
+
+    def __str__(self) -> str:
+        until = f" to {self.last}" if self.last is not None and self.last != self.seq else ""
+        return f"{self.tenant}: seq {self.seq}{until}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,246 +48,132 @@ class Verified:
         return f"{self.tenant}: {self.seq:,} events verified, head {self.seq}-{self.hash.hex()[:8]}"
 
 
-class _Row(NamedTuple):
-    """recorded_at: µs since 1970; leaf: computed from the stored columns; hash: as stored."""
+class Place(NamedTuple):
+    """A place in a chain, from which it goes on. recorded_at: µs since 1970, None before the first
+    event. met: whether the hash that was looked for is one of those on the way here."""
 
     seq: int
-    recorded_at: int
-    leaf: bytes
     hash: bytes
+    recorded_at: int | None = None
+    met: bool = False
 
 
-class _Head(NamedTuple):
-    """recorded_at: µs since 1970. last_seq: of the newest event that lay in the table with it."""
-
-    seq: int
-    recorded_at: int
-    hash: bytes
-    log_id: uuid.UUID
-    last_seq: int
-
-
-class _Unreadable(Exception):
-    """A row holds what an append never writes."""
+Seen = Callable[[int], object]
+# (tenant, start, last seq, hash to look for, told how many rows were seen) → the place of `last`
+Walk = Callable[[str, Place, int, bytes, Seen], Place]
 
 
 def logs() -> Iterator[str]:
-    """The tenants that have a log, and any that has events without being a tenant; in order."""
-    named = iter([*Tenant.objects.order_by("slug").values_list("slug", flat=True), None])
-    events = (
-        Event.objects.across_tenants().order_by("tenant_id").values_list("tenant_id", flat=True)
-    )
-    tenant, found = next(named), events.first()
-    while tenant is not None or found is not None:
-        first = min(slug for slug in (tenant, found) if slug is not None)
-        yield first
-        if tenant == first:
-            tenant = next(named)
-        if found == first:
-            found = events.filter(tenant_id__gt=first).first()
+    """The tenants, and whatever else the log's rows take for one; in order."""
+    return stored.names()
 
 
-def verify(tenant: str) -> Verified:
-    """Check the tenant's whole log. Raises Damaged."""
-    head = _head(tenant)
-    if head is None:
-        raise Damaged(tenant, 0, "it has no head; its tenant or its end is lost.")
-    tip = _verify_chain(tenant, head)
-    _verify_streams(tenant, head.seq)
-    return Verified(tenant, head.seq, tip)
+def walk(tenant: str, start: Place, last: int, wanted: bytes, seen: Seen) -> Place:
+    """Follow the chain from `start` to the seq `last`. Raises Damaged."""
+    seq, tip, recorded_at, met = start
+    for after in range(seq, last, PAGE):
+        upto = min(after + PAGE, last)
+        with closing(stored.rows(tenant, after, upto)) as page:
+            for row in page:
+                if row.seq != seq + 1:
+                    raise _out_of_place(tenant, seq + 1, row.seq)
+                seq += 1
+                if recorded_at is not None and row.leaf and row.recorded_at < recorded_at:
+                    raise Damaged(tenant, seq, "it was recorded before the event that it follows.")
+                recorded_at = row.recorded_at
+                tip = chain.link_encoded(tip, seq, recorded_at, row.leaf)
+                if row.hash != tip:
+                    raise _not_following(tenant, seq, row)
+                met = met or tip == wanted
+        if seq < upto:
+            raise _out_of_place(tenant, seq + 1, stored.next_seq(tenant, seq))
+        seen(upto - after)
+    return Place(seq, tip, recorded_at, met)
 
 
-def _verify_chain(tenant: str, head: _Head) -> bytes:
-    tip, seq, recorded_at = chain.genesis(head.log_id), 0, None
+def verify(tenant: str, *, walk: Walk = walk, seen: Seen = lambda _: None) -> Verified:
+    """Check the tenant's whole log. Raises Damaged.
+
+    walk: who follows the chain; seen: told of every page how many events it had.
+    """
+    head, last = _head(tenant)
     try:
-        for row in _rows(tenant, head.seq):
-            seq += 1
-            if row.seq != seq:
-                raise Damaged(tenant, seq, f"it is missing; the next event is {row.seq}.")
-            if recorded_at is not None and row.recorded_at < recorded_at:
-                raise Damaged(tenant, seq, "it was recorded before the event that it follows.")
-            recorded_at = row.recorded_at
-            tip = chain.link_encoded(tip, seq, recorded_at, row.leaf)
-            if row.hash != tip:
-                where = "the log's own id or this event was" if seq == 1 else "it or its place was"
-                raise Damaged(tenant, seq, f"its hash does not follow: {where} changed.")
-    except _Unreadable as error:
-        raise Damaged(tenant, seq + 1, f"it cannot be read: {error}.") from error
-    if seq < head.seq:
-        raise Damaged(tenant, seq + 1, f"it is missing; the head says that {head.seq} is the last.")
-    if head.last_seq > head.seq:
-        raise Damaged(tenant, head.seq + 1, f"it lies beyond the head, which is at {head.seq}.")
-    if head.hash != tip:
-        raise Damaged(tenant, seq, "the head has another hash than the last event.")
-    if recorded_at is not None and head.recorded_at != recorded_at:
-        raise Damaged(tenant, seq, "the head has another time than the last event.")
-    return tip
+        tip = _verify_chain(tenant, head, last, _origin(tenant, head), walk, seen)
+    except Damaged as damage:
+        # A forger may have chained what comes before it again, and left a stream's order wrong.
+        if damage.seq:
+            _verify_streams(tenant, damage.seq - 1)
+        raise
+    _verify_streams(tenant, last)
+    return Verified(tenant, last, tip)
 
 
-# Versions begin at 1, have no hole and rise with seq, in every stream. Asked of the database, which
-# walks the unique key's index, since this process could not remember every stream.
-_OUT_OF_ORDER = """
-    SELECT min(seq) FROM (
-        SELECT seq, version, row_number() OVER stream AS place, lag(seq) OVER stream AS seq_before
-        FROM events_event WHERE tenant_id = %s AND seq <= %s
-        WINDOW stream AS (PARTITION BY stream_type, stream_id ORDER BY version)
-    ) AS versions
-    WHERE version <> place OR seq_before > seq
-"""
+def verify_since(tenant: str, place: Place | None) -> Verified:
+    """Check what follows a place of the log that is known to be right; None for its beginning.
+
+    Not the versions in the streams. Raises Damaged.
+    """
+    head, last = _head(tenant)
+    start = place or _origin(tenant, head)
+    if last < start.seq:
+        raise Damaged(tenant, last + 1, f"it is missing; the log had come to {start.seq} before.")
+    return Verified(tenant, last, _verify_chain(tenant, head, last, start, walk, lambda _: None))
+
+
+def _head(tenant: str) -> tuple[stored.Head, int]:
+    heads = stored.heads(tenant)
+    if not heads:
+        raise Damaged(tenant, 0, "it has no head; its tenant or its end is lost.")
+    if len(heads) > 1:
+        raise Damaged(tenant, 0, "it has more than one head or tenant of this name.")
+    (head,) = heads
+    if head.seq is None:
+        raise Damaged(tenant, 0, "its head does not say which event is the last.")
+    return head, head.seq
+
+
+def _origin(tenant: str, head: stored.Head) -> Place:
+    if head.log_id is None:
+        raise Damaged(tenant, 0, "the log's own id is none.")
+    origin = chain.genesis(head.log_id)
+    return Place(0, origin, met=head.prior_hash == origin)
+
+
+def _verify_chain(
+    tenant: str, head: stored.Head, last: int, start: Place, walk: Walk, seen: Seen
+) -> bytes:
+    if head.early:
+        raise Damaged(tenant, 1, "an event lies before it.")
+    end = walk(tenant, start, last, head.prior_hash, seen)
+    if head.beyond is not None:
+        raise Damaged(tenant, head.beyond, f"it lies beyond the head, which is at {last}.")
+    if last < 0:
+        raise Damaged(tenant, 0, f"the head is at {last}, before any event.")
+    if head.hash != end.hash:
+        raise Damaged(tenant, last, "the head has another hash than the last event.")
+    if end.recorded_at is not None and head.recorded_at != end.recorded_at:
+        raise Damaged(tenant, last, "the head has another time than the last event.")
+    if not end.met:
+        raise Damaged(tenant, last, "the head's prior hash is none of this log.")
+    return end.hash
 
 
 def _verify_streams(tenant: str, last: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_OUT_OF_ORDER, [tenant, last])
-        (seq,) = cursor.fetchone()
+    seq = stored.out_of_order(tenant, last)
     if seq is not None:
         raise Damaged(tenant, seq, "its version does not follow in its stream.")
 
 
-def _head(tenant: str) -> _Head | None:
-    # One statement, so that the head and the newest event are of one moment.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT h.seq, h.recorded_at, h.hash, t.log_id, "
-            "(SELECT max(seq) FROM events_event WHERE tenant_id = t.slug) "
-            "FROM events_tenanthead h JOIN events_tenant t ON t.slug = h.tenant_id "
-            "WHERE t.slug = %s",
-            [tenant],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    seq, recorded_at, digest, log_id, last_seq = row
-    return _Head(
-        seq,
-        chain.microseconds(recorded_at.replace(tzinfo=recorded_at.tzinfo or UTC)),
-        bytes(digest),
-        log_id if isinstance(log_id, uuid.UUID) else uuid.UUID(log_id),
-        last_seq or 0,
-    )
+def _out_of_place(tenant: str, expected: int, found: int | None) -> Damaged:
+    if found is None:
+        return Damaged(tenant, expected, "it is missing, and so are all up to the head.")
+    if found < expected:
+        return Damaged(tenant, found, "it is there more than once.")
+    return Damaged(tenant, expected, f"it is missing; the next event is {found}.")
 
 
-def _rows(tenant: str, last: int) -> Iterator[_Row]:
-    """Every row up to `last` in seq order, from the lowest there is: nothing is expected yet."""
-    page = _postgresql_page if connection.vendor == "postgresql" else _sqlite_page
-    done: int | None = None
-    while True:
-        count = 0
-        for row in page(tenant, done, last):
-            yield row
-            count, done = count + 1, row.seq
-        if count < PAGE:
-            return
-
-
-# The COPY format writes a value as its length in four bytes and its bytes, and a null as a length
-# of -1; integers are eight bytes in network order. That is the very form in which the leaf takes
-# the columns, so a row is hashed as it arrives, without being taken apart.
-_POSTGRESQL_PAGE = """
-    COPY (
-        SELECT event_id, tenant_id, stream_type, stream_id, version, type, schema_version, {},
-            actor, reason, correlation_id, causation_id, traceparent, origin, data, seq, {},
-            CASE WHEN octet_length(hash) = 32 THEN hash ELSE decode(repeat('00', 32), 'hex') END
-        FROM events_event WHERE tenant_id = %s AND seq > %s AND seq <= %s
-        ORDER BY seq LIMIT %s
-    ) TO STDOUT (FORMAT BINARY)
-""".format(
-    *(
-        f"CASE WHEN isfinite({column}) "
-        f"THEN (extract(epoch FROM {column}) * 1000000)::bigint ELSE -1 END"
-        for column in ("occurred_at", "recorded_at")
-    )
-)
-_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
-_HEADER = len(_SIGNATURE) + 8  # flags and the length of an extension that is not there
-_FIELDS = (18).to_bytes(2)
-_PLACE = 2 * (4 + 8)  # seq and recorded_at, each with its length
-_DIGEST = 32
-_TAIL = _PLACE + 4 + _DIGEST
-_LOWEST = -(2**63)
-
-
-def _postgresql_page(tenant: str, after: int | None, last: int) -> Iterator[_Row]:
-    connection.ensure_connection()
-    lowest = _LOWEST if after is None else after
-    number = int.from_bytes
-    with (
-        connection.wrap_database_errors,
-        psycopg.Cursor(connection.connection) as cursor,
-        cursor.copy(_POSTGRESQL_PAGE, (tenant, lowest, last, PAGE)) as copy,
-    ):
-        # libpq hands over one row at a time; the first comes with the header.
-        for block in copy:
-            row = bytes(block)
-            if row.startswith(_SIGNATURE):
-                row = row[_HEADER:]
-            if row[:2] != _FIELDS:
-                continue  # the end
-            place, digest = len(row) - _TAIL, row[-_DIGEST:]
-            yield _Row(
-                number(row[place + 4 : place + 12], signed=True),
-                number(row[place + 16 : place + 24], signed=True),
-                chain.leaf_encoded(row[2:place]),
-                digest,
-            )
-
-
-# As blobs, since SQLite keeps whatever it is given, and what is no UTF-8 would stop the reading.
-_TEXTS = (
-    "tenant_id",
-    "stream_type",
-    "stream_id",
-    "type",
-    "schema_version",
-    "actor",
-    "reason",
-    "correlation_id",
-    "causation_id",
-    "traceparent",
-    "origin",
-    "data",
-)
-_SQLITE_PAGE = f"""
-    SELECT seq, CAST(recorded_at AS BLOB), hash, CAST(event_id AS BLOB),
-        CAST(occurred_at AS BLOB), version, {", ".join(f"CAST({name} AS BLOB)" for name in _TEXTS)}
-    FROM events_event WHERE tenant_id = ? AND seq > ? AND seq <= ?
-    ORDER BY seq LIMIT ?
-"""
-
-
-def _sqlite_page(tenant: str, after: int | None, last: int) -> Iterator[_Row]:
-    connection.ensure_connection()
-    lowest = _LOWEST if after is None else after
-    with connection.wrap_database_errors:
-        for row in connection.connection.execute(_SQLITE_PAGE, (tenant, lowest, last, PAGE)):
-            try:
-                yield _from_sqlite(*row)
-            except (ValueError, TypeError, AttributeError, struct.error) as error:
-                raise _Unreadable(f"{type(error).__name__}, {error}") from error
-
-
-def _from_sqlite(
-    seq: int,
-    recorded_at: bytes,
-    digest: bytes,
-    event_id: bytes,
-    occurred_at: bytes,
-    version: int,
-    *texts: bytes | None,
-) -> _Row:
-    columns: dict[str, Any] = {
-        name: None if text is None else text.decode()
-        for name, text in zip(_TEXTS, texts, strict=True)
-    }
-    columns["tenant"] = columns.pop("tenant_id")
-    leaf = chain.leaf(
-        event_id=uuid.UUID(event_id.decode()),
-        version=version,
-        occurred_at=_moment(occurred_at),
-        **columns,
-    )
-    return _Row(seq, chain.microseconds(_moment(recorded_at)), leaf, digest)
-
-
-def _moment(stored: bytes) -> datetime:
-    return datetime.fromisoformat(stored.decode()).replace(tzinfo=UTC)
+def _not_following(tenant: str, seq: int, row: stored.Row) -> Damaged:
+    if not row.leaf:
+        return Damaged(tenant, seq, "it holds what no append writes.")
+    where = "the log's own id or this event was" if seq == 1 else "it or its place was"
+    return Damaged(tenant, seq, f"its hash does not follow: {where} changed.")

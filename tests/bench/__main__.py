@@ -21,6 +21,7 @@ BENCHMARKS = {
     "replay": ("postgresql", "sqlite"),
     "asof": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
+    "verify": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
     "export": ("postgresql", "sqlite"),
 }

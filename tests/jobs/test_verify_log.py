@@ -1,6 +1,9 @@
 """Whatever somebody with the database's password changes, verify_log finds, and names the place."""
 
 import uuid
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
 
 import pytest
 from django.core.management.base import CommandError
@@ -9,9 +12,11 @@ from django.db.backends.utils import CursorWrapper
 
 from events.log import chain
 from events.log import verify as verifying
-from events.log.verify import Damaged, logs, verify
+from events.log.verify import Damaged, logs, verify, walk
 from events.models import Event, Tenant, TenantHead
 from tests.jobs.conftest import live_a_little, make_agent, manage, shell, tampering
+from tests.log import chain_by_hand
+from tests.prove.owner import load, owning
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 OTHER_ID = uuid.UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000")  # the same in each process of xdist
@@ -39,14 +44,21 @@ def change(cursor: CursorWrapper, tenant: str, seq: int, assignment: str) -> Non
 def chain_again(cursor: CursorWrapper, tenant: str) -> None:
     """What a thorough forger does: every hash fits the changed rows, and the head fits too."""
     tip, event = chain.genesis(Tenant.objects.get(slug=tenant).log_id), None
+    prior = tip
     for event in Event.objects.filter(tenant=tenant).order_by("seq"):
+        prior = tip
         tip = chain.link(tip, event.seq, event.recorded_at, leaf_of(event))
         cursor.execute("UPDATE events_event SET hash = %s WHERE event_id = %s", [tip, key(event)])
     assert event is not None
     cursor.execute(
-        "UPDATE events_tenanthead SET hash = %s, seq = %s, recorded_at = %s WHERE tenant_id = %s",
-        [tip, event.seq, event.recorded_at, tenant],
+        "UPDATE events_tenanthead SET hash = %s, prior_hash = %s, seq = %s, recorded_at = %s "
+        "WHERE tenant_id = %s",
+        [tip, prior, event.seq, stored_moment(event.recorded_at), tenant],
     )
+
+
+def stored_moment(moment: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)
 
 
 def key(event: Event) -> uuid.UUID | str:
@@ -156,10 +168,7 @@ def test_a_deleted_end_is_found(lived: str) -> None:
 
         found = damage(lived)
 
-    assert (found.seq, found.why) == (
-        last,
-        f"it is missing; the head says that {last} is the last.",
-    )
+    assert (found.seq, found.why) == (last, "it is missing, and so are all up to the head.")
 
 
 def test_an_event_before_the_first_is_found(lived: str) -> None:
@@ -191,7 +200,7 @@ def test_two_events_that_changed_places_are_found(lived: str) -> None:
 @pytest.mark.parametrize("column", ["hash", "recorded_at"])
 def test_a_head_that_differs_from_the_last_event_is_found(lived: str, column: str) -> None:
     with tampering() as cursor:
-        value = b"\x07" * 32 if column == "hash" else "2100-01-01 00:00:00+00:00"
+        value = b"\x07" * 32 if column == "hash" else "2100-01-01 00:00:00"
         cursor.execute(
             f"UPDATE events_tenanthead SET {column} = %s WHERE tenant_id = %s", [value, lived]
         )
@@ -255,7 +264,12 @@ def test_a_thorough_forgery_of_content_alone_is_the_one_thing_that_cannot_be_see
 
 @pytest.mark.parametrize(
     "assignment",
-    ["occurred_at = 'infinity'", "recorded_at = '-infinity'"]
+    [
+        "occurred_at = 'infinity'",
+        "recorded_at = '-infinity'",
+        "recorded_at = '294276-12-31 23:59:59Z'",
+        "occurred_at = '4713-01-01 00:00:00Z BC'",
+    ]
     if ON_POSTGRESQL
     else [
         "occurred_at = 'soon'",
@@ -264,6 +278,13 @@ def test_a_thorough_forgery_of_content_alone_is_the_one_thing_that_cannot_be_see
         "data = x'ff'",
         "hash = 'text'",
         "version = 'first'",
+        "version = 1.5",
+        "data = CAST(data AS BLOB)",
+        "data = CAST(x'7bff7d' AS TEXT)",
+        "event_id = upper(event_id)",
+        "recorded_at = replace(recorded_at, ' ', 'T')",
+        "recorded_at = replace(recorded_at, '.', ',')",
+        "occurred_at = occurred_at || '0'",
     ],
 )
 def test_what_no_append_would_write_is_damage_and_no_crash(lived: str, assignment: str) -> None:
@@ -271,6 +292,103 @@ def test_what_no_append_would_write_is_damage_and_no_crash(lived: str, assignmen
         change(cursor, lived, 5, assignment)
 
         assert damage(lived).seq == 5
+
+
+def test_what_is_appended_meanwhile_is_no_damage(lived: str) -> None:
+    before = verify(lived).seq
+
+    def slow_walk(*arguments: Any) -> Any:
+        make_agent(lived, "meanwhile")
+        return walk(*arguments)
+
+    assert verify(lived, walk=slow_walk).seq == before
+    assert verify(lived).seq > before
+
+
+STRAYS = {"NULL": "(no tenant)"} if ON_POSTGRESQL else {
+    "NULL": "(no tenant)",
+    "x'ff00'": r"b'\xff\x00'",
+    "CAST(x'ff41' AS TEXT)": r"b'\xffA'",
+    "'a' || char(10)": r"'a\n'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "name"), STRAYS.items())
+def test_events_whose_tenant_is_no_name_are_found(lived: str, value: str, name: str) -> None:
+    with owning() as cursor:
+        change(cursor, lived, 5, f"tenant_id = {value}")
+
+        with pytest.raises(CommandError, match="2 logs are damaged"):
+            manage("verify_log")
+        assert name in list(logs())
+        assert "has no head" in damage(name).why
+
+
+def test_a_tenant_whose_events_are_out_of_the_unique_keys_reach_is_found_once(lived: str) -> None:
+    with owning() as cursor:
+        change(cursor, lived, 5, "seq = NULL")
+
+        assert (damage(lived).seq, damage(lived).why) == (1, "an event lies before it.")
+
+
+def test_a_head_that_promises_more_than_any_log_holds_ends_the_search(lived: str) -> None:
+    last = verify(lived).seq
+    with tampering() as cursor:
+        cursor.execute("UPDATE events_tenanthead SET seq = %s WHERE tenant_id = %s", [2**62, lived])
+
+        assert damage(lived).seq == last + 1
+
+
+def test_of_a_hole_in_a_stream_and_a_broken_chain_behind_it_the_hole_is_named(acme: str) -> None:
+    for agent in ("one", "two", "three"):
+        make_agent(acme, agent)
+    with tampering() as cursor:
+        change(cursor, acme, 2, "version = 9")
+        chain_again(cursor, acme)
+        change(cursor, acme, 3, "actor = 'user:mallory'")
+
+        assert (damage(acme).seq, damage(acme).why) == (
+            2,
+            "its version does not follow in its stream.",
+        )
+
+
+if not ON_POSTGRESQL:  # a PostgreSQL server keeps UTF-8 alone
+
+    def test_bytes_that_are_no_text_are_damage_even_when_every_hash_fits(lived: str) -> None:
+        rows = load(lived)
+        last = rows[-1] | {"data": ""}
+        leaf = sha256(chain_by_hand.leaf_input(last)[:-4] + b"\0\0\0\1\xff").digest()
+        digest = chain.link(rows[-2]["hash"], last["seq"], last["recorded_at"], leaf)
+        with tampering() as cursor:
+            change(
+                cursor, lived, last["seq"], f"hash = x'{digest.hex()}', data = CAST(x'ff' AS TEXT)"
+            )
+            cursor.execute(
+                "UPDATE events_tenanthead SET hash = %s WHERE tenant_id = %s", [digest, lived]
+            )
+
+            assert damage(lived).seq == last["seq"]
+            assert damage(lived).why == "it holds what no append writes."
+
+
+def test_an_event_that_is_there_twice_is_called_so(lived: str) -> None:
+    with owning() as cursor:
+        cursor.execute(
+            "INSERT INTO events_event SELECT * FROM events_event WHERE tenant_id = %s AND seq = 5",
+            [lived],
+        )
+
+        assert (damage(lived).seq, damage(lived).why) == (5, "it is there more than once.")
+
+
+def test_another_prior_hash_of_the_head_is_found(lived: str) -> None:
+    with tampering() as cursor:
+        cursor.execute(
+            "UPDATE events_tenanthead SET prior_hash = %s WHERE tenant_id = %s", [b"x" * 32, lived]
+        )
+
+        assert damage(lived).why == "the head's prior hash is none of this log."
 
 
 def test_events_of_a_tenant_that_is_none_are_found(lived: str) -> None:
