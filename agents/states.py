@@ -63,14 +63,17 @@ def nearest(tenant: str, agent_ids: Iterable[str], seq: int) -> dict[str, Loaded
     """
     states = AgentState.objects.filter(tenant=tenant, fold=FOLD)
     newest = states.filter(agent_id=OuterRef("stream_id"), seq__lte=seq).order_by("-seq")
+    # Not bounded by seq: an engine that knows no better would look through the log up to there.
     creations = Event.objects.filter(
-        tenant=tenant, stream_type=STREAM, stream_id__in=list(agent_ids), version=1, seq__lte=seq
+        tenant=tenant, stream_type=STREAM, stream_id__in=list(agent_ids), version=1
     )
     keys = creations.annotate(state=Subquery(newest.values("pk")[:1])).values_list(
         "state", flat=True
     )
     found = {}
-    for row in states.filter(pk__in=[key for key in keys if key is not None]):
+    # By their keys alone, which are the tenant's; with the tenant it would look through all of its.
+    chosen = AgentState.objects.across_tenants().filter(pk__in=[key for key in keys if key])
+    for row in chosen:
         loaded = _trusted(row)
         if loaded is None:
             older = states.filter(agent_id=row.agent_id, seq__lt=row.seq).order_by("-seq")

@@ -290,3 +290,21 @@ def test_a_fleet_of_the_past_costs_a_handful_of_statements_for_each_chunk(
         with CaptureQueriesContext(connection) as statements:
             assert fleet.page(acme, EVERYBODY, limit=1000, seq=seq).next is None
         assert len(statements) <= most, [each["sql"][:200] for each in statements]
+
+
+def test_no_statement_looks_through_the_log_or_through_all_states(acme: str) -> None:
+    """SQLite tells how it looks; it has no statistics, so it always looks so."""
+    crowd(acme, 40, 20)
+    bulk(acme, {f"a-{number:04}": 2 for number in range(40)})
+    with CaptureQueriesContext(connection) as statements:
+        whole(acme, 700)
+        history.agent_at(acme, "a-0007", Point(version=17))
+    if connection.vendor != "sqlite":
+        return
+
+    for statement in statements.captured_queries:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement['sql'].replace('%', '%%')}")
+            looks = [str(row[3]) for row in cursor.fetchall() if "USING" in str(row[3])]
+        for look in looks:
+            assert "stream_" in look or "agent_id=" in look or "rowid=" in look, statement["sql"]
