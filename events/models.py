@@ -104,15 +104,25 @@ class Event(models.Model):
         return f"{self.tenant_id}/{self.seq} {self.type}"
 
 
-class Checkpoint(models.Model):
-    """A note that was made of a tenant's log at `seq`, here or where the log came from."""
+class SignedCheckpoint(models.Model):
+    """A signed note of where a log stood: our own copy. The one that counts is elsewhere."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_constraint=False)
+    # No constraint in the database: it outlives its tenant, should somebody delete that.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     seq = models.BigIntegerField()
     note = models.TextField()
-    made_at = models.DateTimeField()
+    made_at = models.DateTimeField(default=timezone.now)
 
     objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "seq", "note"], name="events_signedcheckpoint_once"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.tenant_id} at {self.seq}"

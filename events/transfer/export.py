@@ -16,7 +16,7 @@ from events import timeline
 from events.log import chain, checkpoint
 from events.log.errors import TenantUnknown
 from events.log.verify import Damaged
-from events.models import Checkpoint, Event, Tenant
+from events.models import Event, SignedCheckpoint, Tenant
 from events.moments import rfc3339
 from events.tenants import Refused
 from events.timeline import Wanted
@@ -114,7 +114,7 @@ def _stands(tenant: str, seq: int) -> checkpoint.Checkpoint:
 def _kept_note(tenant: str, seq: int) -> str | None:
     """The first note that was kept of the log at `seq`: one that an import brought along stays the
     note, whatever key signs here now, so that a copy of a copy is the same file."""
-    notes = Checkpoint.objects.filter(tenant=tenant, seq=seq).order_by("pk")
+    notes = SignedCheckpoint.objects.filter(tenant=tenant, seq=seq).order_by("pk")
     return notes.values_list("note", flat=True).first()
 
 

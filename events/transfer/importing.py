@@ -16,10 +16,9 @@ from typing import Any, BinaryIO
 import psycopg
 from django.db import IntegrityError, connection, transaction
 from django.dispatch import Signal
-from django.utils import timezone
 
 from events.log.postgresql import EVENT_COLUMNS, EVENT_TYPES
-from events.models import Checkpoint, Event, Tenant, TenantHead
+from events.models import Event, SignedCheckpoint, Tenant, TenantHead
 from events.tenants import Refused
 from events.transfer.arriving import Arriving, BadFile, Row
 
@@ -131,9 +130,7 @@ def _finish(arriving: Arriving, *, require_signature: bool) -> None:
         prior_hash=arriving.prior_hash,
     )
     if ending.signers:
-        Checkpoint.objects.create(
-            tenant_id=slug, seq=arriving.seq, note=ending.note, made_at=timezone.now()
-        )
+        SignedCheckpoint.objects.create(tenant_id=slug, seq=arriving.seq, note=ending.note)
     log_imported.send(sender=Event, tenant=slug, seq=arriving.seq, hash=arriving.hash)
 
 

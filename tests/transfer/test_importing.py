@@ -23,7 +23,7 @@ from events.bus import events_committed
 from events.log import read
 from events.log.proposal import Context
 from events.log.verify import verify
-from events.models import Checkpoint, Event, Membership, Tenant, TenantHead, Token
+from events.models import Event, Membership, SignedCheckpoint, Tenant, TenantHead, Token
 from events.tenants import Refused
 from events.transfer import export, importing
 from events.transfer.arriving import BadFile
@@ -52,7 +52,7 @@ def exported(tenant: str) -> bytes:
 def is_absent(told: Draft) -> bool:
     """Whether nothing at all is left of an import."""
     slug = told.slug
-    tables = (Event, TenantHead, Checkpoint, CurrentAgent, TaskClaim)
+    tables = (Event, TenantHead, SignedCheckpoint, CurrentAgent, TaskClaim)
     return not Tenant.objects.filter(slug=slug).exists() and not any(
         model._default_manager.filter(tenant=slug).exists() for model in tables
     )
@@ -176,7 +176,7 @@ def test_an_unsigned_file_is_taken_and_no_note_is_kept(slug: str) -> None:
     done = brought_in(told.file())
 
     assert (done.signed_by, done.signers) == (None, ())
-    assert not Checkpoint.objects.filter(tenant=slug).exists()
+    assert not SignedCheckpoint.objects.filter(tenant=slug).exists()
 
 
 def test_a_signature_that_we_know_is_named_and_can_be_required(slug: str) -> None:
