@@ -34,7 +34,8 @@ def the_log_is_guarded(
     return [
         Error(
             fault,
-            hint="Run manage.py migrate, which installs the triggers, and find out who removed it.",
+            hint="Run manage.py migrate --skip-checks, which installs the triggers, and find out "
+            "who removed them.",
             id="events.E001",
         )
         for fault in faults

@@ -19,7 +19,7 @@ from django.dispatch import Signal
 
 from events.log.postgresql import EVENT_COLUMNS, EVENT_TYPES
 from events.models import Event, SignedCheckpoint, Tenant, TenantHead
-from events.tenants import Refused
+from events.tenants import Refused, apply_settings_told
 from events.transfer.arriving import Arriving, BadFile, Row
 
 # In the transaction, when all events stand and the head with them: `tenant` (slug), `seq`, `hash`.
@@ -131,6 +131,7 @@ def _finish(arriving: Arriving, *, require_signature: bool) -> None:
     )
     if ending.signers:
         SignedCheckpoint.objects.create(tenant_id=slug, seq=arriving.seq, note=ending.note)
+    apply_settings_told(slug)
     log_imported.send(sender=Event, tenant=slug, seq=arriving.seq, hash=arriving.hash)
 
 

@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
 from events.encoding import encode
-from events.facts import Fact
+from events.facts import DomainEvent, Fact
 from events.moments import rfc3339
 from events.notes import Signer
 from events.tenant_facts import TokenIssued
@@ -115,7 +115,7 @@ def draft(slug: str, facts: Sequence[Fact], *, ids: str = "") -> Draft:
     made = Draft(header)
     versions: dict[str, int] = {}
     for seq, fact in enumerate(facts, 1):
-        agent_id = getattr(fact, "agent_id", None) if not isinstance(fact, TokenIssued) else None
+        agent_id = fact.agent_id if isinstance(fact, DomainEvent) else None
         stream = agent_id or slug
         versions[stream] = versions.get(stream, 0) + 1
         made.events.append(

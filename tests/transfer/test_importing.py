@@ -24,12 +24,13 @@ from events.log import read
 from events.log.proposal import Context
 from events.log.verify import verify
 from events.models import Event, Membership, SignedCheckpoint, Tenant, TenantHead, Token
+from events.tenant_facts import SettingsChanged
 from events.tenants import Refused
 from events.transfer import export, importing
 from events.transfer.arriving import BadFile
 from events.transfer.importing import import_log, log_imported
 from tests.jobs.conftest import ROOT, live_a_little, manage, until
-from tests.transfer.draft import SIGNER, Draft, draft, spelt, story
+from tests.transfer.draft import NOON, SIGNER, Draft, draft, spelt, story
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 GOLDEN = Path(__file__).parent / "golden.jsonl"
@@ -114,6 +115,20 @@ def test_an_empty_log_moves_too_and_goes_on(slug: str) -> None:
     live_a_little(moved.slug)
     assert verify(moved.slug).seq == 26
     assert b'"from_seq":1,"to_seq":0,' in file
+
+
+def test_where_payloads_were_confidential_they_are_so_where_the_log_came_to(slug: str) -> None:
+    settings = [
+        SettingsChanged(changed={"confidential_payloads": on}, occurred_at=NOON)
+        for on in (True, False, True)
+    ]
+    settings.append(SettingsChanged(changed={"colour": "blue"}, occurred_at=NOON))
+    brought_in(draft(slug, settings).file())
+    assert Tenant.objects.get(slug=slug).confidential_payloads
+
+    other = f"{slug[:50]}-2"
+    brought_in(draft(other, settings[:2]).file())
+    assert not Tenant.objects.get(slug=other).confidential_payloads
 
 
 def test_an_import_lets_nobody_in(slug: str) -> None:
