@@ -99,7 +99,10 @@ class People:
 
 @pytest.fixture
 def people(committed_db: None, fresh_slug: Callable[[str], str]) -> People:
-    acme, globex = fresh_slug("acme"), fresh_slug("globex")
+    return people_of(fresh_slug("acme"), fresh_slug("globex"))
+
+
+def people_of(acme: str, globex: str) -> People:
     for slug in (acme, globex):
         tenants.create_tenant(slug)
 

@@ -1,6 +1,7 @@
 """Who is let in, what exists for them, and in which order a request is refused."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import Client
 
 from events import tenants
 from events.models import Role
-from tests.api.conftest import CREATION, HEARTBEAT, SOMEBODY, Caller, People, body_of
+from tests.api.conftest import CREATION, HEARTBEAT, SOMEBODY, Caller, People, body_of, people_of
 from tests.api.routes import ROUTES, WITH_A_THING, WRITING, Route
 
 NO_UUID = "00000000-0000-7000-8000-000000000000"
@@ -32,6 +33,10 @@ class Things:
 
 @pytest.fixture
 def things(people: People) -> Things:
+    return things_of(people)
+
+
+def things_of(people: People) -> Things:
     agent = people.bob.busy("t-1")
     person = User.objects.create_user(f"dave-{uuid.uuid4().hex[:8]}")
     tenants.add_member(people.alice.tenant, person.username, Role.AUDITOR, by=SOMEBODY)
@@ -49,8 +54,43 @@ def named(people: People, role: str, things: Things) -> Caller:
     return {"admin": people.alice, "operator": people.bob, "auditor": people.carol}[role]
 
 
+STANDING: list[tuple[People, Things]] = []  # what a process's refusals have in common
+
+
+class Refusals:
+    """Whoever is refused changes nothing, so all of these tests ask about the same things."""
+
+    @pytest.fixture
+    def world(self, committed_db: None, fresh_slug: Callable[[str], str]) -> tuple[People, Things]:
+        if not STANDING:
+            people = people_of(fresh_slug("acme"), fresh_slug("globex"))
+            STANDING.append((people, things_of(people)))
+        return STANDING[0]
+
+    @pytest.fixture
+    def people(self, world: tuple[People, Things]) -> People:
+        return world[0]
+
+    @pytest.fixture
+    def things(self, world: tuple[People, Things]) -> Things:
+        return world[1]
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=str)
-class TestEveryRoute:
+@pytest.mark.parametrize("role", ["admin", "operator", "auditor", "agent"])
+def test_a_role_may_what_the_table_says(
+    people: People, things: Things, route: Route, role: str
+) -> None:
+    response = named(people, role, things).request(route.method, things.path(route), route.body)
+    if role in route.roles:
+        assert response.status_code not in (401, 403, 404), response.content
+    else:
+        assert response.status_code == 403
+        assert body_of(response)["code"] == "forbidden"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+class TestEveryRoute(Refusals):
     def test_mallory_sees_what_she_would_see_if_it_did_not_exist(
         self, people: People, things: Things, route: Route
     ) -> None:
@@ -64,17 +104,6 @@ class TestEveryRoute:
         ours = people.alice.get("/agents/nobody-here")
         assert (ours.status_code, ours.content) == (404, absent.content)
         assert sorted(real.headers) == sorted(absent.headers)
-
-    @pytest.mark.parametrize("role", ["admin", "operator", "auditor", "agent"])
-    def test_a_role_may_what_the_table_says(
-        self, people: People, things: Things, route: Route, role: str
-    ) -> None:
-        response = named(people, role, things).request(route.method, things.path(route), route.body)
-        if role in route.roles:
-            assert response.status_code not in (401, 403, 404), response.content
-        else:
-            assert response.status_code == 403
-            assert body_of(response)["code"] == "forbidden"
 
     def test_nobody_comes_in_without_a_name(
         self, people: People, things: Things, route: Route
@@ -114,34 +143,38 @@ class TestEveryRoute:
         assert route.method in response["Allow"].split(", ")
 
 
-@pytest.mark.parametrize("route", WITH_A_THING, ids=str)
-def test_what_is_not_there_comes_before_what_may_not_be_done(
-    people: People, things: Things, route: Route
-) -> None:
-    path = ABSENT.path(route)
-    for caller in (people.carol, people.agent(things.agent), people.alice):
-        for method, body in ((route.method, b"\xff{"), ("PUT", None)):
-            response = caller.request(method, path + "?nope=1", body)
-            assert response.status_code == 404, (path, response.content)
-            assert response.content == people.mallory.get("/agents/x").content
+class TestWhatComesFirst(Refusals):
+    @pytest.mark.parametrize("route", WITH_A_THING, ids=str)
+    def test_what_is_not_there_comes_before_what_may_not_be_done(
+        self, people: People, things: Things, route: Route
+    ) -> None:
+        path = ABSENT.path(route)
+        for caller in (people.carol, people.agent(things.agent), people.alice):
+            for method, body in ((route.method, b"\xff{"), ("PUT", None)):
+                response = caller.request(method, path + "?nope=1", body)
+                assert response.status_code == 404, (path, response.content)
+                assert response.content == people.mallory.get("/agents/x").content
 
+    @pytest.mark.parametrize("route", WRITING, ids=str)
+    def test_a_role_comes_before_a_bad_body(
+        self, people: People, things: Things, route: Route
+    ) -> None:
+        assert people.carol.request(route.method, things.path(route), b"{").status_code == 403
 
-@pytest.mark.parametrize("route", WRITING, ids=str)
-def test_a_role_comes_before_a_bad_body(people: People, things: Things, route: Route) -> None:
-    assert people.carol.request(route.method, things.path(route), b"{").status_code == 403
-
-
-@pytest.mark.parametrize("route", WRITING, ids=str)
-def test_only_json_is_taken(people: People, things: Things, route: Route) -> None:
-    for kind in (
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-    ):
-        response = people.alice.request(
-            route.method, things.path(route), b"{}", **{"Content-Type": kind}
-        )
-        assert (response.status_code, body_of(response)["code"]) == (415, "unsupported_media_type")
+    @pytest.mark.parametrize("route", WRITING, ids=str)
+    def test_only_json_is_taken(self, people: People, things: Things, route: Route) -> None:
+        for kind in (
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+        ):
+            response = people.alice.request(
+                route.method, things.path(route), b"{}", **{"Content-Type": kind}
+            )
+            assert (response.status_code, body_of(response)["code"]) == (
+                415,
+                "unsupported_media_type",
+            )
 
 
 def test_another_agent_is_as_absent_to_an_agent_as_none(people: People, things: Things) -> None:
