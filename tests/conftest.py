@@ -17,6 +17,9 @@ from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
 from tests.databases import current_database_url, use_sqlite_file
+from tests.scratch import in_scratch_database, scratch_database
+
+__all__ = ["in_scratch_database", "scratch_database"]
 
 # The domain knows no database: once is enough, in the run on SQLite.
 collect_ignore = ["domain"] if connections["default"].vendor == "postgresql" else []

@@ -18,17 +18,14 @@ from events.confidential import reveal
 from events.log.proposal import Context
 from events.models import Event, PayloadKey
 from tests.api.conftest import Caller, People, alice, bob, carol, mallory, people
-from tests.log.scratch import in_scratch_database, scratch_database
 from tests.services.conftest import create
 
 __all__ = [
     "alice",
     "bob",
     "carol",
-    "in_scratch_database",
     "mallory",
     "people",
-    "scratch_database",
 ]
 
 BY = Context(actor="user:alice")

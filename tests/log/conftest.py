@@ -7,9 +7,6 @@ from django.dispatch import Signal
 
 from events import tenants
 from tests.log.sample import ON_POSTGRESQL
-from tests.log.scratch import in_scratch_database, scratch_database
-
-__all__ = ["in_scratch_database", "scratch_database"]
 
 
 @pytest.fixture

@@ -14,9 +14,6 @@ from events.log.append import append
 from events.schemas import census
 from events.schemas.census import Unknown, unknown_kinds
 from tests.log.sample import heartbeats, proposed
-from tests.log.scratch import in_scratch_database, scratch_database
-
-__all__ = ["in_scratch_database", "scratch_database"]
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from events.log import guard
-from tests.log.sample import ON_POSTGRESQL
 
 
 @contextmanager
@@ -27,7 +26,7 @@ def _connected_to(name: str) -> Iterator[None]:
 
 def _reconnect(name: str) -> None:
     connection.close()
-    if ON_POSTGRESQL:
+    if connection.vendor == "postgresql":
         connection.close_pool()  # type: ignore[attr-defined]
     connection.settings_dict["NAME"] = name
 
@@ -39,7 +38,7 @@ def scratch_database(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The name of a database of this test run that is migrated like the shared one."""
-    if ON_POSTGRESQL:
+    if connection.vendor == "postgresql":
         name = f"{connection.settings_dict['NAME']}_scratch"
         made, dropped = f'CREATE DATABASE "{name}"', f'DROP DATABASE "{name}" WITH (FORCE)'
     else:
