@@ -1,13 +1,16 @@
-"""Real processes for the tests of concurrency: `python -m tests.log.processes JOB JSON`.
+"""Real processes for the tests of concurrency: `python -m tests.log.processes JSON`, with a list of
+jobs: name, arguments, and the descriptors to take as standard streams.
 
-Each prints one line "ready" when it could begin, waits for a line on stdin, works, and prints its
-findings as one line of JSON. So all begin together, however long Python takes to start.
+Each prints "ready" and its process id when it could begin, waits for a line on stdin, works, and
+prints its findings as one line of JSON. So all begin together, however long Python takes to start.
 """
 
 import json
+import os
 import random
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -280,10 +283,41 @@ JOBS: dict[str, Callable[..., Findings]] = {
     for job in (write, follow, take_rounds, command, claim, send_again, add_members, toil)
 }
 
+
+def _work(name: str, given: dict[str, Any], ends: list[int]) -> None:
+    """One job, on the standard streams that it was given; never returns."""
+    code = 1
+    try:
+        for stream, end in enumerate(ends):
+            os.dup2(end, stream)
+        # Nobody else may hold an end open: whoever reads waits for the last to close it.
+        os.closerange(3, 1_024)
+        random.seed()
+        sys.stdout.write(f"ready {os.getpid()}\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
+        sys.stdout.write(json.dumps(JOBS[name](**given)) + "\n")
+        sys.stdout.flush()
+        code = 0
+    except BaseException:  # noqa: BLE001 -- whoever started us reads it
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _lead(orders: list[tuple[str, dict[str, Any], list[int]]]) -> None:
+    """Fork the crew; it ends when they have, or with the session that they are all in."""
+    for name, given, ends in orders:
+        if os.fork() == 0:
+            _work(name, given, ends)
+    for _, _, ends in orders:
+        for end in ends:
+            os.close(end)
+    for _ in orders:
+        os.wait()
+
+
 if __name__ == "__main__":
     django.setup()
-    job, given = JOBS[sys.argv[1]], json.loads(sys.argv[2])
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
-    sys.stdout.write(json.dumps(job(**given)) + "\n")
+    _lead(json.loads(sys.argv[1]))
