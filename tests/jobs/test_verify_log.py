@@ -313,15 +313,15 @@ STRAYS = {"NULL": "(no tenant)"} if ON_POSTGRESQL else {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("value", "name"), STRAYS.items())
-def test_events_whose_tenant_is_no_name_are_found(lived: str, value: str, name: str) -> None:
+def test_events_whose_tenant_is_no_name_are_found(lived: str) -> None:
     with owning() as cursor:
-        change(cursor, lived, 5, f"tenant_id = {value}")
+        for seq, value in enumerate(STRAYS, 5):
+            change(cursor, lived, seq, f"tenant_id = {value}")
 
-        with pytest.raises(CommandError, match="2 logs are damaged"):
+        with pytest.raises(CommandError, match=f"{len(STRAYS) + 1} logs are damaged"):
             manage("verify_log")
-        assert name in list(logs())
-        assert "has no head" in damage(name).why
+        assert set(STRAYS.values()) <= set(logs())
+        assert all("has no head" in damage(name).why for name in STRAYS.values())
 
 
 def test_a_tenant_whose_events_are_out_of_the_unique_keys_reach_is_found_once(lived: str) -> None:
