@@ -1,5 +1,6 @@
 """A log moves between installations and engines as the same bytes, whole or not at all."""
 
+import json
 import re
 import signal
 import subprocess
@@ -262,6 +263,33 @@ def test_a_log_that_makes_no_agents_is_refused(slug: str) -> None:
     twice.events[9]["data"] = twice.events[9]["data"].replace('"t-1"', '"t-0"')
     with pytest.raises(Refused, match="assigned again after it was completed"):
         brought_in(twice.chained().file())
+    assert is_absent(told)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("name", "x" * 257, "name: must be at most 256"),
+        ("agent_id", "a/b\n", "agent_id: must be 3 to 256"),
+        ("agent_id", "", "agent_id: must be 3 to 256"),
+        ("task_id", "t" * 257, "task_id: must be 1 to 256"),
+        ("task_id", "../t", "task_id: must be 1 to 256"),
+    ],
+)
+def test_names_that_no_command_gives_are_refused_on_both_engines_alike(
+    slug: str, field: str, value: str, words: str
+) -> None:
+    told = story(slug)
+    for event in told.events:
+        data = json.loads(event["data"])
+        if field in data and event["stream_type"] == "agent":
+            event["data"] = json.dumps(data | {field: value})
+            if field == "agent_id":
+                event["stream_id"] = value
+
+    with pytest.raises(Refused, match=words):
+        brought_in(told.chained().file())
+
     assert is_absent(told)
 
 
