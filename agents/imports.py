@@ -47,7 +47,7 @@ def _insert(tenant: str, batch: list[Told]) -> None:
 
 
 def _check_names(tenant: str, row: Told) -> None:
-    """No command gives such names, no address leads to them, and PostgreSQL's columns are shorter."""
+    """No command gives other names, no address leads to them, and PostgreSQL's columns end."""
     try:
         if row.model is TaskClaim:
             limits.check_task_id(row.key[0])

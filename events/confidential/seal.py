@@ -117,7 +117,9 @@ class Sealer:
         rows.append(row)
         # Were one of these destroyed meanwhile, a new key would outlive its task's erasure.
         others = (
-            (other, known) for other, known in standing.keys.items() if other.task_id == task.task_id
+            (other, known)
+            for other, known in standing.keys.items()
+            if other.task_id == task.task_id
         )
         rows += (_still_there(self.tenant, other, known) for other, known in others)
         return key

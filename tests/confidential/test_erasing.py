@@ -274,7 +274,8 @@ def test_an_erasure_beside_an_assignment_elsewhere_leaves_the_task_without_a_key
     create(acme, "a-2")
     assign(acme)
     fail(acme)
-    real, found = seal._standing, []
+    real = seal._standing
+    found: list[erasing.Erasure] = []
 
     def then_somebody_erases(tenant: str, task_ids: Sequence[str]) -> Any:
         standing = real(tenant, task_ids)
