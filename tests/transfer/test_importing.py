@@ -293,6 +293,29 @@ def test_names_that_no_command_gives_are_refused_on_both_engines_alike(
     assert is_absent(told)
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL is sent row by row")
+def test_large_events_are_not_gathered_before_they_are_written(
+    slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = story(slug)
+    monkeypatch.setattr(importing, "BATCH_CHARACTERS", 300)
+    seen: list[int] = []
+    batches = importing._batches
+
+    def watched(rows: Any) -> Any:
+        for batch in batches(rows):
+            seen.append(sum(len(row[importing._DATA]) for row in batch))
+            yield batch
+
+    monkeypatch.setattr(importing, "_batches", watched)
+    brought_in(told.file())
+
+    assert sum(seen) == sum(len(event["data"]) for event in told.events)
+    largest = max(len(event["data"]) for event in told.events)
+    assert len(seen) > 3
+    assert max(seen) < 300 + largest
+
+
 def test_a_bad_last_line_leaves_nothing(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "BATCH", 2)
     told = story(slug)
