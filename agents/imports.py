@@ -5,8 +5,10 @@ from itertools import islice
 import msgspec
 from django.db import IntegrityError
 
+from agents.domain import limits
+from agents.domain.errors import InvalidCommand
 from agents.domain.state import Agent
-from agents.models import CurrentAgent
+from agents.models import CurrentAgent, TaskClaim
 from agents.rebuild import AT_ONCE, named
 from agents.retelling import Retelling, Told, Untellable
 from events.tenants import Refused
@@ -30,8 +32,9 @@ def _fill(tenant: str, seq: int, **_: object) -> None:
 def _insert(tenant: str, batch: list[Told]) -> None:
     for model in {row.model for row in batch}:
         told = [row for row in batch if row.model is model]
-        if model is CurrentAgent:
-            for row in told:
+        for row in told:
+            _check_names(tenant, row)
+            if model is CurrentAgent:
                 _check_state(tenant, row)
         made = [model(tenant_id=tenant, **named(model, row.key), **row.values) for row in told]
         try:
@@ -41,6 +44,19 @@ def _insert(tenant: str, batch: list[Told]) -> None:
                 f"{tenant}: the log has a task assigned again after it was completed, which no "
                 f"rule allows. Nothing was imported."
             ) from error
+
+
+def _check_names(tenant: str, row: Told) -> None:
+    """No command gives other names, no address leads to them, and PostgreSQL's columns end."""
+    try:
+        if row.model is TaskClaim:
+            limits.check_task_id(row.key[0])
+        else:
+            limits.check_agent_id(row.key[0])
+        if row.model is CurrentAgent:
+            limits.check_text(row.values["name"], "name", most=limits.MAX_NAME)
+    except InvalidCommand as error:
+        raise Refused(f"{tenant}: the log has a {error} Nothing was imported.") from error
 
 
 def _check_state(tenant: str, row: Told) -> None:

@@ -24,8 +24,9 @@ ID_BYTES = 4
 SIGNATURE_BYTES = 64
 DASH = "\u2014"  # with which every signature line begins
 
-_NAME = re.compile(r"[^\s+\x00-\x1f]+")
-_SIGNATURE = re.compile(rf"{DASH} ([^\s+]+) ([A-Za-z0-9+/=]+)")
+# No control characters either: a name is shown to people on their terminals, and kept in a table.
+_NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]+")
+_SIGNATURE = re.compile(rf"{DASH} ({_NAME.pattern}) ([A-Za-z0-9+/=]+)")
 
 
 class BadKey(ValueError):

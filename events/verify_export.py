@@ -168,7 +168,8 @@ def parse_note(note: str) -> Note:
         raise ValueError("it is no checkpoint of a log.")
     signatures = []
     for line in signed.splitlines():
-        match = re.fullmatch(rf"{DASH} (\S+) ([A-Za-z0-9+/=]+)", line)
+        # No control characters in a name: it is shown on a terminal, and anybody can have put it.
+        match = re.fullmatch(rf"{DASH} ([^\s+\x00-\x1f\x7f-\x9f]+) ([A-Za-z0-9+/=]+)", line)
         if match is None:
             raise ValueError("below a checkpoint's empty line stand signatures alone.")
         raw = base64.b64decode(match[2], validate=True)
@@ -359,7 +360,7 @@ class Reading:
         tenant, first, last = header["tenant"], header["from_seq"], header["to_seq"]
         tip = f"{last}-{self.tip.hex()[:8]}"
         if header["filters"] is not None:
-            picked = json.dumps(header["filters"], ensure_ascii=False)
+            picked = json.dumps(header["filters"])  # escaped: whatever a terminal would obey
             self.statements.append(
                 f"OK as far as it goes: {self.events} of events {first} to {last} of {tenant}, "
                 f"picked by {picked}. {self.chained} follow the event before them; the others' "

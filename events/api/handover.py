@@ -109,6 +109,8 @@ async def _left(receive: Receive) -> None:
 async def _send_body(start: Message, chunks: Iterator[bytes], send: Send) -> None:
     await send(start)
     async for chunk in _in_threads(_THREADS, chunks):
+        if not chunk:  # a page in which nothing fitted; whether the client left was asked meanwhile
+            continue
         async with asyncio.timeout(STALLED_SECONDS):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

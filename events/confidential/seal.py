@@ -69,7 +69,7 @@ class Sealer:
 
     def keep(self, rows: Sequence[Put]) -> None:
         """These rows, which `seal` gave, will be written; what follows uses their keys."""
-        for row in rows:
+        for row in (row for row in rows if row.how is How.INSERT):
             task = _Task(row.key["agent_id"], row.key["task_id"])
             self._kept[task] = DataKey(
                 row.values["key_id"], row.values["wrapped"], row.values["kek"]
@@ -115,6 +115,13 @@ class Sealer:
             return self._opened(task, standing_key)
         key, row = self._new(task)
         rows.append(row)
+        # Were one of these destroyed meanwhile, a new key would outlive its task's erasure.
+        others = (
+            (other, known)
+            for other, known in standing.keys.items()
+            if other.task_id == task.task_id
+        )
+        rows += (_still_there(self.tenant, other, known) for other, known in others)
         return key
 
     def _opened(self, task: _Task, key: DataKey) -> _Open:
@@ -152,6 +159,17 @@ class Sealer:
             "seq",
         )
         return made, row
+
+
+def _still_there(tenant: str, task: _Task, key: DataKey) -> Put:
+    """Changes nothing, and is refused when the key has been destroyed."""
+    return Put(
+        PayloadKey,
+        How.UPDATE,
+        {"tenant_id": tenant, "task_id": task.task_id, "agent_id": task.agent_id},
+        {"key_id": key.key_id},
+        only_if={"destroyed_at": None},
+    )
 
 
 def _payload(fact: DomainEvent) -> JSON:

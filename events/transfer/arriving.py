@@ -63,9 +63,11 @@ class BadFile(Exception):
     """The file is no whole export of a log. line: where that shows, the first line being 1."""
 
     def __init__(self, line: int, why: str) -> None:
-        super().__init__(f"line {line}: {why}")
+        # What the file says of itself must not speak to the terminal that shows it.
+        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in why)
+        super().__init__(f"line {line}: {shown}")
         self.line = line
-        self.why = why
+        self.why = shown
 
 
 @dataclass(frozen=True, slots=True)

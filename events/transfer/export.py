@@ -119,7 +119,8 @@ def _kept_note(tenant: str, seq: int) -> str | None:
 
 
 def jsonl(export: Export) -> Iterator[bytes]:
-    """The file of this export. Raises Damaged where the log has a hole or its chain breaks."""
+    """The file of this export; a chunk may be empty. Raises Damaged where the log has a hole or its
+    chain breaks."""
     covered = hashlib.sha256()
     for chunk in joined(
         (encoded(export.header),),
@@ -139,7 +140,8 @@ def csv(export: Export) -> Iterator[bytes]:
 
 
 def _pages(export: Export) -> Iterator[list[Line]]:
-    """Pages of what the export holds; none of them empty."""
+    """Pages of what the export holds. Of one that is picked a page may be empty: nobody has to wait
+    for a rare event, or to read on for whom has left, longer than a page takes."""
     if export.wanted is None:
         return _all_pages(export)
     return _fitting_pages(export, export.wanted)
@@ -169,8 +171,7 @@ def _fitting_pages(export: Export, wanted: Wanted) -> Iterator[list[Line]]:
         found = timeline.page(
             export.tenant.slug, wanted, head=export.to_seq, after=after, limit=FILTERED_PAGE
         )
-        if found.rows:
-            yield _lines(found.rows)
+        yield _lines(found.rows)
         after = found.next
 
 

@@ -7,7 +7,7 @@ Nobody is let in: members and tokens are rows, not events, and are made anew.
 import re
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -29,7 +29,8 @@ from events.transfer.arriving import Arriving, BadFile, Row
 log_imported = Signal()
 
 BATCH = 5_000  # rows per statement, where rows are not streamed
-_SEQ, _EVENT_ID = EVENT_COLUMNS.index("seq"), EVENT_COLUMNS.index("event_id")
+BATCH_CHARACTERS = 16 * 1024 * 1024  # of data in them
+_SEQ, _EVENT_ID, _DATA = map(EVENT_COLUMNS.index, ("seq", "event_id", "data"))
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -182,13 +183,25 @@ def _insert(rows: Iterable[Row]) -> int:
     marks = ", ".join("?" * len(EVENT_COLUMNS))
     sql = f"INSERT INTO events_event ({', '.join(EVENT_COLUMNS)}) VALUES ({marks})"
     raw: sqlite3.Connection = connection.connection
-    coming, written = iter(rows), 0
-    while batch := [_as_django_stores(row) for row in islice(coming, BATCH)]:
+    written = 0
+    for batch in _batches(rows):
         try:
             written += raw.executemany(sql, batch).rowcount
         except sqlite3.IntegrityError as error:
             raise _Taken(_first_taken(raw, batch)) from error
     return written
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[list[Any]]]:
+    batch, size = [], 0
+    for row in rows:
+        batch.append(_as_django_stores(row))
+        size += len(row[_DATA])
+        if len(batch) >= BATCH or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _as_django_stores(row: Row) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from agents.domain.errors import RuleViolated
 from agents.rebuild import compare
 from events import tenants
 from events.confidential import erase as erasing
-from events.confidential import reveal
+from events.confidential import reveal, seal
 from events.log.append import append
 from events.log.errors import VersionConflict
 from events.log.verify import verify
-from events.models import Event, IdempotencyKey
+from events.models import Event, IdempotencyKey, PayloadKey
 from events.tenants import Refused
 from tests.api.conftest import Caller, People, body_of
 from tests.confidential.conftest import (
@@ -262,6 +264,43 @@ def test_no_payload_slips_in_between_the_destruction_and_its_fact(
     last = events_of(acme)[-1]
     assert last.seq > erasure.seq
     assert read(acme) == [why("erased"), why("erased"), INPUT]
+
+
+def test_an_erasure_beside_an_assignment_elsewhere_leaves_the_task_without_a_key(
+    acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task failed on one agent, and is erased while another is being given it: what was decided
+    before the erasure is decided again, and refused."""
+    create(acme, "a-2")
+    assign(acme)
+    fail(acme)
+    real = seal._standing
+    found: list[erasing.Erasure] = []
+
+    def then_somebody_erases(tenant: str, task_ids: Sequence[str]) -> Any:
+        standing = real(tenant, task_ids)
+        if not found:
+            found.append(erasing.erase(tenant, task_id="t-1", reason="Asked to.", by=BY))
+        return standing
+
+    monkeypatch.setattr(seal, "_standing", then_somebody_erases)
+    with pytest.raises(RuleViolated, match="were erased"):
+        assign(acme, agent_id="a-2")
+
+    assert [erasure.erased for erasure in found] == [1]
+    left = PayloadKey.objects.filter(tenant=acme)
+    assert [(key.agent_id, key.wrapped) for key in left] == [("a-1", None)]
+
+
+def test_a_task_that_failed_is_given_to_another_agent_with_a_key_of_its_own(acme: str) -> None:
+    create(acme, "a-2")
+    assign(acme)
+    fail(acme)
+
+    assign(acme, agent_id="a-2")
+
+    there = PayloadKey.objects.filter(tenant=acme, wrapped__isnull=False).order_by("agent_id")
+    assert [key.agent_id for key in there] == ["a-1", "a-2"]
 
 
 def test_erasures_beside_a_working_agent_leave_no_key_of_what_was_before(acme: str) -> None:

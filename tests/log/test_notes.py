@@ -80,6 +80,10 @@ def test_what_is_no_verifier_key_is_refused(text: str) -> None:
         BODY + "\nno signature\n",
         BODY + "\n\u2014 mesh.example.org !!!!\n",
         BODY + "\n\u2014 mesh.example.org " + base64.b64encode(b"abc").decode() + "\n",
+        *(
+            BODY + f"\n\u2014 mesh{hidden}x {base64.b64encode(bytes(68)).decode()}\n"
+            for hidden in ("\0", "\x1b[2K", "\x7f", "\x9b2K", "+")
+        ),
     ],
 )
 def test_what_is_no_note_is_refused(text: str) -> None:

@@ -189,6 +189,15 @@ def test_a_file_that_was_cut_off_is_refused_wherever_it_ends(told: Draft) -> Non
     assert refusal(file[:-1]) == "line 15: the file ends in the middle of it: it was cut off."
 
 
+def test_a_refusal_shows_what_no_terminal_obeys(told: Draft) -> None:
+    told.events[0] |= {"stream_id": "\x1b[2K\rimported\x9b\n", "version": 2}
+
+    found = refusal(told.chained().file())
+
+    assert "\\x1b[2K\\rimported\\x9b\\n is missing" in found
+    assert found.isprintable()
+
+
 def test_nothing_follows_the_checkpoint(told: Draft) -> None:
     for more in (b"\n", b" ", told.file()):
         assert refusal(told.file() + more) == "line 16: the file goes on after its checkpoint."

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from io import BytesIO
 from typing import Any
@@ -11,11 +12,12 @@ from django.core.asgi import get_asgi_application
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 
-from events import tenants
+from events import tenants, timeline
 from events.api import handover
 from events.api.handover import HandoverDoor, handed_over
 from events.log.verify import Damaged
 from events.models import Role
+from events.timeline import Page, Wanted
 from events.transfer import export, stored
 from events.verify_export import Reading
 from tests.jobs.conftest import ALICE
@@ -217,6 +219,38 @@ def test_nobody_works_for_a_client_that_has_gone() -> None:
 
     assert not client.is_complete
     assert len(made) < 100
+
+
+def test_nobody_looks_on_for_a_client_that_has_gone_where_nothing_is_found(
+    lived: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rare filter gives the client nothing to take: its leaving is noticed all the same."""
+    looked: list[int] = []
+    client = Client("/")
+    chosen = export.of(lived, wanted=Wanted(text="nowhere"), filters={"q": "nowhere"})
+
+    async def take() -> None:
+        loop = asyncio.get_running_loop()
+
+        def page(*_: Any, **__: Any) -> Page:
+            looked.append(1)
+            if len(looked) == 1:
+                loop.call_soon_threadsafe(client.gone.set)
+            time.sleep(0.002)
+            # A log that is long, but in which a test that fails comes to an end.
+            return Page([], len(looked) if len(looked) < 500 else None)
+
+        monkeypatch.setattr(timeline, "page", page)
+        await client.run(serving(export.jsonl(chosen)))
+
+    asyncio.run(take())
+    time.sleep(0.02)  # for the page that was being looked at
+    pages = len(looked)
+    time.sleep(0.05)
+
+    assert len(looked) == pages
+    assert all(each["body"] for each in client.sent[1:])
+    assert not client.is_complete
 
 
 def test_a_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

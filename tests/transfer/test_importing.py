@@ -1,5 +1,6 @@
 """A log moves between installations and engines as the same bytes, whole or not at all."""
 
+import json
 import re
 import signal
 import subprocess
@@ -263,6 +264,56 @@ def test_a_log_that_makes_no_agents_is_refused(slug: str) -> None:
     with pytest.raises(Refused, match="assigned again after it was completed"):
         brought_in(twice.chained().file())
     assert is_absent(told)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("name", "x" * 257, "name: must be at most 256"),
+        ("agent_id", "a/b\n", "agent_id: must be 3 to 256"),
+        ("agent_id", "", "agent_id: must be 3 to 256"),
+        ("task_id", "t" * 257, "task_id: must be 1 to 256"),
+        ("task_id", "../t", "task_id: must be 1 to 256"),
+    ],
+)
+def test_names_that_no_command_gives_are_refused_on_both_engines_alike(
+    slug: str, field: str, value: str, words: str
+) -> None:
+    told = story(slug)
+    for event in told.events:
+        data = json.loads(event["data"])
+        if field in data and event["stream_type"] == "agent":
+            event["data"] = json.dumps(data | {field: value})
+            if field == "agent_id":
+                event["stream_id"] = value
+
+    with pytest.raises(Refused, match=words):
+        brought_in(told.chained().file())
+
+    assert is_absent(told)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL is sent row by row")
+def test_large_events_are_not_gathered_before_they_are_written(
+    slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = story(slug)
+    monkeypatch.setattr(importing, "BATCH_CHARACTERS", 300)
+    seen: list[int] = []
+    batches = importing._batches
+
+    def watched(rows: Any) -> Any:
+        for batch in batches(rows):
+            seen.append(sum(len(row[importing._DATA]) for row in batch))
+            yield batch
+
+    monkeypatch.setattr(importing, "_batches", watched)
+    brought_in(told.file())
+
+    assert sum(seen) == sum(len(event["data"]) for event in told.events)
+    largest = max(len(event["data"]) for event in told.events)
+    assert len(seen) > 3
+    assert max(seen) < 300 + largest
 
 
 def test_a_bad_last_line_leaves_nothing(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:

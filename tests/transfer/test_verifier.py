@@ -206,6 +206,22 @@ def test_a_filtered_file_says_what_cannot_be_checked(told: Draft) -> None:
     assert "seq 6: its hash does not follow" in damage(wrong.file(told.checkpoint()))
 
 
+def test_a_file_cannot_make_the_terminal_say_what_the_verifier_does_not(
+    told: Draft, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever makes a file chooses the names of its signers and its filters."""
+    erasing = "x\x1b[2K\rSignature:good"
+    note = told.checkpoint() + f"\u2014 {erasing} {base64.b64encode(bytes(68)).decode()}\n"
+    path.write_bytes(told.file(note))
+    assert main([str(path)]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+
+    told.header["filters"] = {"q": "\u202e\x9b2K\u6f22"}
+    path.write_bytes(told.file())
+    assert main([str(path)]) == 0
+    assert capsys.readouterr().out.isascii()
+
+
 def test_an_empty_log_has_an_export(told: Draft) -> None:
     told.events.clear()
 
