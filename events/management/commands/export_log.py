@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from events.log.verify import Damaged
-from events.management.command import PlainCommand, check_tenant
+from events.management.command import PlainCommand, check_tenant, to_nobody
 from events.transfer import export
 from events.transfer.export import Export
 
@@ -76,8 +76,7 @@ class Command(PlainCommand):
                 yield binary.write
                 binary.flush()
         except BrokenPipeError:
-            # Python would flush once more at its end, and complain of it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            to_nobody()
             raise CommandError("Nobody reads on; the export is not whole.") from None
         except OSError as error:
             raise CommandError(f"The export cannot be written: {error.strerror}.") from error
