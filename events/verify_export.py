@@ -35,6 +35,7 @@ COLUMNS = (
     "occurred_at", "recorded_at", "actor", "reason", "correlation_id", "causation_id",
     "traceparent", "origin", "data", "hash",
 )
+WORDS = {UnicodeDecodeError: "it is not UTF-8.", json.JSONDecodeError: "it is no JSON."}
 # fmt: on
 FOOTER = ("checkpoint", "sha256")
 WHOLE_NUMBERS = ("seq", "version", "from_seq", "to_seq", "format_version")
@@ -145,7 +146,7 @@ def parsed(raw: bytes, keys: tuple[str, ...]) -> dict[str, Any]:
         if type(value) is not kind and not (value is None and name in MAY_BE_NULL):
             raise ValueError(f"its {name} is no {'whole number' if kind is int else 'text'}.")
     if (json.dumps(found, ensure_ascii=False, separators=(",", ":")) + "\n").encode() != raw:
-        raise ValueError("it is not spelt as an export is: no blanks, no needless escapes.")
+        raise ValueError("it is not spelt as an export is: no blanks, no CR, no needless escapes.")
     for name in ("event_id", "log_id"):
         if name in found and str(uuid.UUID(found[name])) != found[name]:
             raise ValueError(f"its {name} is no UUID in lower case.")
@@ -204,7 +205,8 @@ def check_signatures(note: Note, keys: list[Key]) -> None:
     by_id = {(key.name, key.id): key for key in keys}
     known = [(by_id[each[:2]], each[2]) for each in note.signatures if each[:2] in by_id]
     if not known:
-        raise Damaged(f"{' or '.join(key.name for key in keys)} has not signed the checkpoint.")
+        named = " or ".join(f"{key.name}+{key.id.hex()}" for key in keys)
+        raise Damaged(f"{named} has not signed the checkpoint.")
     for key, signature in known:
         try:
             Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.body.encode())
@@ -233,10 +235,8 @@ class Reading:
         """The file's own checkpoint. Raises Damaged, with the line."""
         try:
             return self._run()
-        except (ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
-            raise Damaged(f"line {self.line}: {error}") from error
-        except Damaged as error:
-            raise Damaged(f"line {self.line}: {error}") from error
+        except (Damaged, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
+            raise Damaged(f"line {self.line}: {WORDS.get(type(error), error)}") from error
 
     def _run(self) -> Note:
         self.header = parsed(self._next(), HEADER)
@@ -258,6 +258,8 @@ class Reading:
             raise Damaged("the file ends after it, without its checkpoint: it was cut off.")
         self.line += 1
         self.raw = raw
+        if self.line == 1 and raw.startswith(b"\x1f\x8b"):
+            raise Unusable("The file is compressed. Decompress it first (gunzip).")
         if not raw.endswith(b"\n"):
             raise Damaged("the file ends in the middle of it, or the line is endless.")
         if not raw.startswith(b'{"checkpoint":'):
@@ -383,7 +385,8 @@ def notes_of(path: str, tenant: str) -> list[Note]:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 -- one import less
             whole = file.read()
     except (OSError, UnicodeError) as error:
-        raise Unusable(f"{path} cannot be read: {error}") from None
+        why = getattr(error, "strerror", "it is not UTF-8")
+        raise Unusable(f"{path} cannot be read: {why}.") from None
     starts = [match.start() for match in ORIGIN.finditer(whole)]
     texts = [whole[start:end].strip("\n") for start, end in zip(starts, [*starts[1:], None])]  # noqa: B905
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from events.origin import CORRELATION, correlation_id_of
 
@@ -137,6 +138,7 @@ def unavailable(detail: str) -> Problem:
     )
 
 
+@csrf_exempt  # nothing is done here, and a POST to a mistyped path deserves its 404
 def no_such_path(request: HttpRequest, *_: object, **__: object) -> HttpResponse:
     """The view of every path below /api/ that no route has."""
     response = not_found().response()

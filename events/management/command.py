@@ -51,6 +51,10 @@ class PlainCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self.run(*args, **options)
+            self.stdout.flush()  # here, where a closed pipe can be answered for
+        except BrokenPipeError as error:
+            to_nobody()
+            raise CommandError("Nobody reads on; not all of the output was taken.") from error
         except (Refused, AppendRefused, UnfitFact) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
@@ -59,6 +63,13 @@ class PlainCommand(BaseCommand):
     def run(self, *args: Any, **options: Any) -> None:
         """Do it; takes the options by name. CommandError says why not."""
         raise NotImplementedError
+
+
+def to_nobody() -> None:
+    """Point standard output, which nobody reads, where Python's last flush does no harm."""
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, sys.stdout.fileno())
+    os.close(nobody)
 
 
 def _about_the_database(error: DatabaseError) -> str:

@@ -279,6 +279,9 @@ def test_an_unknown_path_is_a_problem_too(people: People, path: str) -> None:
     assert response.status_code == 404
     assert response["Content-Type"] == "application/problem+json"
     assert response.content == people.alice.get("/agents/nobody-here").content
+    for method in ("POST", "PUT", "PATCH", "DELETE"):  # as programs do: without a form's CSRF token
+        other = Client(enforce_csrf_checks=True).generic(method, path)
+        assert (other.status_code, other.content) == (404, response.content)
 
 
 def test_head_and_options_are_answered(people: People) -> None:

@@ -439,3 +439,17 @@ def test_a_tenant_without_a_checkpoint_must_be_there(lived: str, file: Path) -> 
     error = failed("verify_log", "--tenant", "nowhere", "--checkpoint", str(file))
 
     assert "There is no tenant 'nowhere'" in str(error)
+
+
+def test_a_log_of_which_no_checkpoint_is_there_does_not_pass_for_one_that_was_held(
+    lived: str, globex: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(note_at(lived))
+
+    error = failed("verify_log", "--tenant", globex, "--checkpoint", str(file))
+
+    assert (error.returncode, str(error)) == (2, f"{file} holds no checkpoint of {globex}.")
+    monkeypatch.setattr("events.management.commands.verify_log.logs", lambda: [lived, globex])
+    lines = manage("verify_log", "--checkpoint", str(file)).out.splitlines()
+    told = [line for line in lines if line.endswith("; none of the checkpoints is of it")]
+    assert [line.split(":")[0] for line in told] == [globex]

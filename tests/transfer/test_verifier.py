@@ -236,7 +236,8 @@ def test_a_signature_is_checked_with_its_key(
     assert (code, last[:3]) == (0, "OK:")
     assert said(capsys, path, "--key", STRANGER.key, "--key", SIGNER.key)[0] == 0
     code, last = said(capsys, path, "--key", STRANGER.key)
-    assert (code, "has not signed" in last) == (1, True)
+    assert code == 1
+    assert f"mesh.example.org+{STRANGER.key.id.hex()} has not signed the checkpoint" in last
 
     bad = told.checkpoint()[:-8] + "AAAAAA=\n"
     path.write_bytes(told.file(bad))
@@ -324,9 +325,30 @@ def test_wrong_usage_is_told_apart_from_damage(
     assert said(capsys, path, "--checkpoint", missing)[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"", 1, "without its checkpoint"),
+        (b"\x1f\x8b\x08\x00rest\n", 2, "Decompress it first (gunzip)."),
+        (b"\xef\xbb\xbfseq,event_id\r\n", 1, "line 1: it is no JSON."),
+        (base64.b64encode(bytes(99)) + b"\n", 1, "line 1: it is no JSON."),
+        (b"# AgentMesh\n", 1, "line 1: it is no JSON."),
+        (b"\xff\xfe\n", 1, "line 1: it is not UTF-8."),
+    ],
+)
+def test_the_files_that_people_take_by_mistake_are_named(
+    path: Path, capsys: pytest.CaptureFixture[str], content: bytes, code: int, words: str
+) -> None:
+    path.write_bytes(content)
+
+    ended, last = said(capsys, path)
+
+    assert ended == code
+    assert words in last
+
+
 def test_what_no_program_writes_is_damage_and_no_traceback() -> None:
     for file in (
-        b"\x1f\x8b\x08\x00rest\n",
         b"\xff\xfe\n",
         b"[" * 100_000 + b"\n",
         spelt({"format": "agentmesh-log"}),

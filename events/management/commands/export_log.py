@@ -1,5 +1,4 @@
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from events.log.verify import Damaged
-from events.management.command import PlainCommand, check_tenant
+from events.management.command import PlainCommand, check_tenant, to_nobody
 from events.transfer import export
 from events.transfer.export import Export
 
@@ -76,8 +75,7 @@ class Command(PlainCommand):
                 yield binary.write
                 binary.flush()
         except BrokenPipeError:
-            # Python would flush once more at its end, and complain of it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            to_nobody()
             raise CommandError("Nobody reads on; the export is not whole.") from None
         except OSError as error:
             raise CommandError(f"The export cannot be written: {error.strerror}.") from error

@@ -58,6 +58,10 @@ class Command(PlainCommand):
             chosen = sorted({*logs(), *signed})
         else:
             chosen = [tenant if tenant in signed else check_tenant(tenant)]
+            if checkpoint is not None and tenant not in signed:
+                raise CommandError(
+                    f"{checkpoint} holds no checkpoint of {tenant}.", returncode=WRONG_ARGUMENTS
+                )
         self._verify(chosen, signed, jobs, every=tenant is None)
 
     def _verify(
@@ -73,7 +77,9 @@ class Command(PlainCommand):
                     except Damaged as error:
                         damaged.append(error)
                         continue
-                    self.stdout.write(result)
+                    # Else its line reads like that of a log which checkpoints vouch for.
+                    unseen = "; none of the checkpoints is of it" * (slug not in signed)
+                    self.stdout.write(result + unseen * bool(signed))
                     events += seq
         except CrewLost as error:
             raise CommandError(str(error)) from error
