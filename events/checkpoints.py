@@ -48,7 +48,8 @@ def _newest_kept(tenant: str) -> Checkpoint | None:
     for note in kept.values_list("note", flat=True).iterator(chunk_size=100):
         try:
             checkpoint, signed = read_note(note)
-            if signed.signed_by(signing.keys()) and checkpoint.tenant == tenant:
+            keys = checkpoint.of_its_name(signing.keys())
+            if signed.signed_by(keys) and checkpoint.tenant == tenant:
                 return checkpoint
         except BadNote:
             continue
@@ -65,7 +66,7 @@ def read(text: str, trusted: Collection[Key]) -> Iterator[Checkpoint]:
             raise Untrusted(f"Note {number}: {error}") from None
         place = f"Note {number}, {checkpoint.tenant} at {checkpoint.seq}"
         try:
-            key = note.signed_by(trusted)
+            key = note.signed_by(checkpoint.of_its_name(trusted))
         except BadNote as error:
             raise Changed(f"{place}: {error}") from None
         if key is None:

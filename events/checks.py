@@ -9,8 +9,9 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection
 
 from events.bus import event_bus
+from events.confidential import keys
 from events.log import guard
-from events.models import Tenant
+from events.models import PayloadKey, Tenant
 from events.schemas import census
 from events.schemas.faults import faults as schema_faults
 
@@ -114,9 +115,35 @@ def confidential_tenants_have_a_key(
     ]
 
 
+def payload_keys_can_be_opened(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """events.W002: payloads are sealed under a key that is not among those configured here."""
+    if not databases or "default" not in databases or not settings.ENCRYPTION_KEYS:
+        return []  # without any key events.E006 speaks
+    try:
+        there = PayloadKey.objects.across_tenants().filter(wrapped__isnull=False)
+        foreign = there.exclude(kek__in=keys.configured()).values_list("tenant_id", "kek")
+        found = sorted(set(foreign.distinct()[:SHOWN]))
+    except DatabaseError:
+        return []  # not migrated yet, or it does not answer: events.E001 says so
+    return [
+        Warning(
+            f"Payloads of {tenant} are sealed under the key {kek}, which is not configured here: "
+            "they read as locked.",
+            hint="Add that key to AGENTMESH_ENCRYPTION_KEYS, behind the one that is in use.",
+            id="events.W002",
+        )
+        for tenant, kek in found
+    ]
+
+
 def register_all() -> None:
     register(the_log_is_guarded, Tags.database)
     register(subscriptions_have_names)
     register(schemas_are_locked)
     register(the_log_is_known, Tags.database)
     register(confidential_tenants_have_a_key, Tags.database)
+    register(payload_keys_can_be_opened, Tags.database)

@@ -56,6 +56,12 @@ class _Standing:
     keys: dict[_Task, DataKey]
     erased: frozenset[str]  # tasks of which a key was destroyed
 
+    def has_erased(self, task: _Task) -> bool:
+        """Whether what the agent says of the task now is erased. Its own key tells; without one,
+        as of a task without an input, any destroyed key of the task counts."""
+        own = self.keys.get(task)
+        return own.wrapped is None if own else task.task_id in self.erased
+
 
 class Sealer:
     """Seals the payloads of one tenant's facts on their way into one append.
@@ -79,7 +85,7 @@ class Sealer:
         """The facts as they are to be stored, and the rows to be written with them.
 
         Facts without a payload cost nothing, others one indexed query. A result that comes after
-        its task's erasure is kept as erased. Raises CannotSeal; TaskErased for an input.
+        its erasure is kept as erased. Raises CannotSeal; TaskErased for an input.
         """
         task_ids = {fact.task_id for fact in facts if _payload(fact) is not None}  # type: ignore[attr-defined]
         if not task_ids:
@@ -96,9 +102,9 @@ class Sealer:
         if payload is None:
             return fact
         field, task = OPAQUE[fact.type], _Task(fact.agent_id, cast("Any", fact).task_id)
-        if task.task_id in standing.erased:
-            if fact.type == ASSIGNED:
-                raise TaskErased(task.task_id)
+        if fact.type == ASSIGNED and task.task_id in standing.erased:
+            raise TaskErased(task.task_id)
+        if standing.has_erased(task):
             return msgspec.structs.replace(fact, **{field: {form.MARK: form.ERASED}})
         if not standing.is_confidential:
             return fact

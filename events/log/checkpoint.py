@@ -14,6 +14,7 @@ import base64
 import binascii
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from events.log import chain
 from events.log.errors import TenantUnknown
 from events.models import Event, Tenant, TenantHead
 from events.moments import parse_rfc3339, rfc3339
-from events.notes import BadNote
+from events.notes import BadNote, Key
 from events.tenants import is_slug
 
 LINES = 5
@@ -57,6 +58,10 @@ class Checkpoint:
         """The signed note, or the bare body where there is no key to sign with."""
         signer = signing.signer()
         return signer.sign(str(self)) if signer else str(self)
+
+    def of_its_name(self, keys: Iterable[Key]) -> list[Key]:
+        """Those of the keys whose word counts for it: nobody vouches for another's log."""
+        return [key for key in keys if key.name == self.name]
 
     @classmethod
     def parse(cls, body: str) -> "Checkpoint":

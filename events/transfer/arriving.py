@@ -258,7 +258,7 @@ class Arriving:
         try:
             footer = _strict(Footer, raw)
             stands, note = checkpoint.read_note(footer.checkpoint)
-            signed_by = note.signed_by(signing.keys())
+            signed_by = note.signed_by(stands.of_its_name(signing.keys()))
         except (ValueError, msgspec.MsgspecError) as error:
             raise self._bad(f"{error}") from error
         if self.seq != self.header.to_seq:

@@ -29,7 +29,9 @@ from events.transfer.format import (
     footer_up_to_digest,
 )
 
-PAGE = 1_000  # events per question
+PAGE = 1_000  # events per question, at most
+FIRST_PAGE = 100
+PAGE_BYTES = 4 * 1024 * 1024  # of data in one page, judged by the page before it
 FILTERED_PAGE = 500
 
 
@@ -149,8 +151,11 @@ def _pages(export: Export) -> Iterator[list[Line]]:
 
 def _all_pages(export: Export) -> Iterator[list[Line]]:
     slug, tip, seq = export.tenant.slug, export.prior_hash, export.from_seq - 1
+    limit = min(PAGE, FIRST_PAGE)
     while seq < export.to_seq:
-        rows = stored.page(slug, seq, export.to_seq, PAGE)
+        rows = stored.page(slug, seq, export.to_seq, limit)
+        largest = max((len(row.line.data) for row in rows), default=1)
+        limit = max(1, min(PAGE, PAGE_BYTES // largest))
         for row in rows:
             seq += 1
             if row.line.seq != seq:

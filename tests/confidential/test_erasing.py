@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from agents.api.representation import task_json
 from agents.domain.errors import RuleViolated
 from agents.rebuild import compare
+from agents.tasks import find
 from events import tenants
 from events.confidential import erase as erasing
 from events.confidential import reveal, seal
@@ -301,6 +303,20 @@ def test_a_task_that_failed_is_given_to_another_agent_with_a_key_of_its_own(acme
 
     there = PayloadKey.objects.filter(tenant=acme, wrapped__isnull=False).order_by("agent_id")
     assert [key.agent_id for key in there] == ["a-1", "a-2"]
+
+
+def test_erasing_an_agent_takes_nothing_from_another_that_has_its_task_now(acme: str) -> None:
+    create(acme, "a-2")
+    assign(acme)
+    fail(acme)
+    assign(acme, agent_id="a-2")
+
+    erasing.erase(acme, agent_id="a-1", reason="x", by=BY)
+    complete(acme, agent_id="a-2")
+
+    task = find(acme, "t-1")
+    (shown,) = reveal.of_tasks(acme, [task_json(task)], plain=True)
+    assert (shown["input"], shown["result"]) == (INPUT, RESULT)
 
 
 def test_erasures_beside_a_working_agent_leave_no_key_of_what_was_before(acme: str) -> None:

@@ -8,13 +8,11 @@ from django.core.management.base import CommandError
 from pytest_django.fixtures import Settings
 
 from events import checks, tenants
+from events.confidential.keys import kek_id
 from events.models import Tenant
 from events.tenants import Refused
 from tests.api.conftest import Caller
-from tests.confidential.conftest import (
-    BY,
-    events_of,
-)
+from tests.confidential.conftest import BY, KEK, OTHER_KEK, assign, events_of
 from tests.jobs.conftest import manage
 
 
@@ -101,3 +99,23 @@ def test_a_check_names_confidential_tenants_without_a_key(
     assert found() == found(databases=["other"]) == []
     configure(acme, "off")
     assert all(acme not in each.msg for each in found(databases=["default"]))
+
+
+def test_a_check_names_the_key_that_payloads_are_sealed_under_and_that_is_not_here(
+    acme: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "SHOWN", 10_000)
+
+    def found(**given: Any) -> list[Any]:
+        warnings = checks.payload_keys_can_be_opened(None, **given)
+        return [each for each in warnings if f" {acme} " in each.msg]
+
+    assign(acme)
+    assert found(databases=["default"]) == []
+    settings.ENCRYPTION_KEYS = (OTHER_KEK,)
+    (warning,) = found(databases=["default"])
+    assert warning.id == "events.W002"
+    assert kek_id(KEK) in warning.msg
+    assert found() == found(databases=["other"]) == []
+    settings.ENCRYPTION_KEYS = (OTHER_KEK, KEK)
+    assert found(databases=["default"]) == []

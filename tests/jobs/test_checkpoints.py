@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def note_at(tenant: str, seq: int | None = None, signer: Signer | None = None) -> str:
-    return (signer or Signer(HOST, SEED)).sign(str(at(tenant, seq)))
+    signer = signer or Signer(HOST, SEED)
+    return signer.sign(str(replace(at(tenant, seq), name=signer.name)))
 
 
 def forge(cursor: CursorWrapper, tenant: str, edit: Callable[[list[dict[str, Any]]], Any]) -> None:
@@ -381,6 +383,15 @@ class TestTrusting:
         key = ("--key", str(Signer("another", SEED).key), "--key", str(stranger.key))
         said = manage("verify_log", "--tenant", lived, "--checkpoint", str(file), *key)
         assert "1 checkpoint holds" in said.out
+
+    def test_nobody_vouches_for_the_log_of_another_installation(
+        self, lived: str, file: Path
+    ) -> None:
+        partner = Signer("partner.example.org", EARLIER)
+        file.write_text(partner.sign(str(at(lived, 4))))
+
+        with pytest.raises(CommandError, match=r"signed by partner\.example\.org"):
+            manage("verify_log", "--checkpoint", str(file), "--key", str(partner.key))
 
     def test_a_key_that_signed_before_counts_after_a_rotation(
         self, lived: str, file: Path, signing: Settings
