@@ -277,6 +277,8 @@ def test_a_thorough_forgery_of_content_alone_is_the_one_thing_that_cannot_be_see
         "event_id = 'none'",
         "data = x'ff'",
         "hash = 'text'",
+        "hash = CAST(hash AS TEXT)",
+        "version = CAST(x'ff41' AS TEXT)",
         "version = 'first'",
         "version = 1.5",
         "data = CAST(data AS BLOB)",
