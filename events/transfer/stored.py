@@ -179,7 +179,8 @@ _TEXTS = (
 )
 _SQLITE = f"""
     SELECT seq, CASE WHEN typeof(version) = 'integer' THEN version END, CAST(hash AS BLOB),
-        CAST(event_id AS BLOB), CAST(occurred_at AS BLOB), CAST(recorded_at AS BLOB), {", ".join(f"CAST({name} AS BLOB)" for name in _TEXTS)}
+        CAST(event_id AS BLOB), CAST(occurred_at AS BLOB), CAST(recorded_at AS BLOB),
+        {", ".join(f"CAST({name} AS BLOB)" for name in _TEXTS)}
     FROM events_event WHERE tenant_id = ? AND seq > ? AND seq <= ?
     ORDER BY seq LIMIT ?
 """

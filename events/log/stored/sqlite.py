@@ -39,7 +39,8 @@ _AS_WRITTEN = " AND ".join(
 )
 _ROWS = f"""
     SELECT {_AS_WRITTEN}, seq, CAST(hash AS BLOB),
-        CASE WHEN typeof(version) = 'integer' THEN version END, {_blobs("recorded_at", "occurred_at", "event_id")},
+        CASE WHEN typeof(version) = 'integer' THEN version END,
+        {_blobs("recorded_at", "occurred_at", "event_id")},
         {_blobs(*_TEXTS, *_NULLABLE, "data")}
     FROM events_event WHERE tenant_id = ? AND seq > ? AND seq <= ? ORDER BY seq
 """
