@@ -21,8 +21,17 @@ from tests.scratch import in_scratch_database, scratch_database
 
 __all__ = ["in_scratch_database", "scratch_database"]
 
-# The domain knows no database: once is enough, in the run on SQLite.
-collect_ignore = ["domain"] if connections["default"].vendor == "postgresql" else []
+# What knows no database is proven once, in the run on SQLite.
+NO_DATABASE = [
+    "domain",
+    "house/test_cache_and_email.py",
+    "house/test_environment.py",
+    "house/test_local_keys.py",
+    "house/test_rooms.py",
+    "house/test_start.py",
+    "log/test_notes.py",
+]
+collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 
 # Real hashes that any process can check, without the second that each would take.
 settings.PASSWORD_HASHERS = ["tests.passwords.QuickPasswordHasher"]
