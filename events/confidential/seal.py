@@ -19,7 +19,7 @@ from events.confidential.keys import DataKey
 from events.facts import JSON, DomainEvent, utc_now
 from events.log.errors import AppendRefused
 from events.log.rows import How, Put
-from events.models import PayloadKey
+from events.models import PayloadKey, Tenant
 
 ASSIGNED = "AgentTaskAssignedEvent"
 
@@ -147,10 +147,7 @@ class Sealer:
     def _new(self, task: _Task) -> tuple[_Open, Put]:
         kek = next(iter(keys.configured().items()), None)
         if kek is None:
-            raise CannotSeal(
-                f"The payloads of {self.tenant} are confidential, but no key encrypts them. "
-                f"Set AGENTMESH_ENCRYPTION_KEYS."
-            )
+            raise _no_key(self.tenant)
         made = _Open(secrets.token_hex(16), os.urandom(form.KEY_BYTES))
         row = Put(
             PayloadKey,
@@ -165,6 +162,20 @@ class Sealer:
             "seq",
         )
         return made, row
+
+
+def check_key(tenant: str) -> None:
+    """Before much is begun: raises CannotSeal where payloads are confidential and no key is set."""
+    confidential = Tenant.objects.filter(slug=tenant, confidential_payloads=True)
+    if not keys.configured() and confidential.exists():
+        raise _no_key(tenant)
+
+
+def _no_key(tenant: str) -> CannotSeal:
+    return CannotSeal(
+        f"The payloads of {tenant} are confidential, but no key encrypts them. "
+        f"Set AGENTMESH_ENCRYPTION_KEYS."
+    )
 
 
 def _still_there(tenant: str, task: _Task, key: DataKey) -> Put:

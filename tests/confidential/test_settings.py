@@ -1,6 +1,7 @@
 """A tenant is made confidential and back; an installation without a key is told."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from events import checks, tenants
 from events.confidential.keys import kek_id
-from events.models import Tenant
+from events.models import Event, Tenant
 from events.tenants import Refused
 from tests.api.conftest import Caller
 from tests.confidential.conftest import BY, KEK, OTHER_KEK, assign, events_of
@@ -119,3 +120,17 @@ def test_a_check_names_the_key_that_payloads_are_sealed_under_and_that_is_not_he
     assert found() == found(databases=["other"]) == []
     settings.ENCRYPTION_KEYS = (OTHER_KEK, KEK)
     assert found(databases=["default"]) == []
+
+
+def test_a_replay_without_a_key_is_refused_before_it_makes_its_fleet(
+    acme: str, settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,1,1\n")
+    before = Event.objects.filter(tenant=acme).count()
+    settings.ENCRYPTION_KEYS = ()
+
+    with pytest.raises(CommandError, match="no key encrypts them"):
+        manage("replay_trace", str(file), "--tenant", acme, "--speed", "max")
+
+    assert Event.objects.filter(tenant=acme).count() == before

@@ -14,6 +14,7 @@ from agents.replay.pace import Pace, Tally
 from agents.replay.service import ServiceOrders
 from agents.replay.simulation import HEARTBEAT_SECONDS, NobodyLeft, Simulation, Task
 from agents.replay.trace import BadTrace, check, requests
+from events.confidential.seal import check_key
 from events.management.command import PlainCommand, check_tenant, operator
 from events.vocabulary import Usage
 
@@ -63,7 +64,8 @@ class Command(PlainCommand):
             orders: ServiceOrders | HttpOrders
             if url is None or token is None:
                 by = operator("replay_trace")
-                orders = ServiceOrders(check_tenant(tenant), by, Pace(factor), Tally())
+                check_key(check_tenant(tenant))
+                orders = ServiceOrders(tenant, by, Pace(factor), Tally())
             else:
                 orders = HttpOrders(url, token, tenant, run, Pace(factor), Tally())
             self._play(orders, file, rows, agents, run, factor)
