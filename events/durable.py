@@ -8,6 +8,7 @@ until a person has decided where it goes on.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -50,9 +51,11 @@ def catch_up(subscription: Subscription, tenant: str) -> int:
                     subscription.publish(event)
                 done = Position(row.seq, bytes(row.hash))
                 handled += 1
-        finally:
-            if done.seq != checkpoint.seq:
+        except BaseException:
+            with suppress(Overtaken):  # what the handler raised is what has to be seen
                 _advance(checkpoint, done)
+            raise
+        _advance(checkpoint, done)
     return handled
 
 
@@ -134,6 +137,8 @@ def _following(checkpoint: SubscriptionCheckpoint) -> list[Event]:
 
 
 def _advance(checkpoint: SubscriptionCheckpoint, done: Position) -> None:
+    if done.seq == checkpoint.seq:
+        return
     moved = _standing(checkpoint).update(seq=done.seq, hash=done.hash, updated_at=timezone.now())
     if not moved:
         raise Overtaken(f"{checkpoint} was moved by another process.")

@@ -203,6 +203,21 @@ def test_of_two_processes_that_read_at_once_one_moves_the_checkpoint(
     assert catch_up(subscription, acme) == 0
 
 
+def test_what_a_handler_raised_is_seen_though_it_was_overtaken_too(acme: str) -> None:
+    append(acme, proposed(*heartbeats(3)))
+
+    def fail_late(event: Any) -> None:
+        if event.envelope.seq == 2:
+            stand_at(acme, 3, stored(acme)[2]["hash"])
+            raise RuntimeError("not this one")
+
+    subscription = EventBus().subscribe("Agent*", fail_late, name=NAME, start="beginning")
+    with pytest.raises(RuntimeError, match="not this one"):
+        catch_up(subscription, acme)
+
+    assert SubscriptionCheckpoint.objects.get(tenant=acme).seq == 3
+
+
 def test_what_is_stopped_while_it_reads_moves_no_further(acme: str) -> None:
     append(acme, proposed(*heartbeats(2)))
 
