@@ -8,10 +8,11 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
-        from events import checks, durable, signin
+        from events import checks, signin
+        from events.durable import registration
         from events.log import guard
 
         post_migrate.connect(guard.after_migrate, sender=self, dispatch_uid="events.guard")
         checks.register_all()
         signin.listen()
-        durable.listen()
+        registration.listen()

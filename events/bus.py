@@ -7,20 +7,26 @@ events_committed  after commit, in the process that appended: `tenant`, `events`
 event_published   from the log: `event`, sent to one subscription (the signal's sender) at a time.
 
     event_bus.subscribe("AgentHealthCheckFailedEvent", handle_unhealthy_agent)
+
+A subscription is durable: the worker (`events.worker`) reads the log for it, and remembers how far.
+A reaction runs outside any transaction, at least once. A projection writes rows, in one transaction
+with the checkpoint: exactly once.
 """
 
 import logging
-import queue
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from django.db import connections
+from django.db import transaction
+from django.db.models import Model
 from django.dispatch import Signal
 
 from events import registry
 from events.facts import Fact
+from events.patterns import BadPattern, Pattern
+from events.readmodels import ReadModel
 
 if TYPE_CHECKING:
     from events.log.proposal import Proposal
@@ -34,14 +40,18 @@ event_published = Signal()
 
 Handler = Callable[[Any], object]
 Start = Literal["now", "beginning"]
+NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, eq=False)
 class Subscription:
     """One reader of the log: which events it wants, in which schema version, from when on.
 
-    types: a type's name, or a prefix that ends in `*`. version: the schema version to hand over
-    (each type's highest up to it), None for the newest. named: whether a person chose the name.
+    types: types' names, or prefixes that end in `*`; several with commas. version: the schema
+    version to hand over (each type's highest up to it), None for the newest. named: whether a
+    person chose the name. is_projection: its rows and its checkpoint are one transaction.
+    read_model: of a projection that is given as pure functions; models: whose rows a projection's
+    handler writes, so that it can be rebuilt.
     """
 
     name: str
@@ -50,11 +60,22 @@ class Subscription:
     version: str | None = None
     start: Start = "now"
     named: bool = True
+    is_projection: bool = False
+    read_model: ReadModel | None = None
+    models: tuple[type[Model], ...] = ()
+
+    @cached_property
+    def wanted_types(self) -> frozenset[str]:
+        """The names of the types that it wants, of those that this release knows."""
+        pattern = Pattern.of(self.types)
+        return frozenset(filter(pattern.fits, registry.types()))
+
+    @property
+    def wants_everything(self) -> bool:
+        return len(self.wanted_types) == len(registry.types())
 
     def wants(self, event: Fact) -> bool:
-        if self.types.endswith("*"):
-            return event.type.startswith(self.types[:-1])
-        return event.type == self.types
+        return event.type in self.wanted_types
 
     def publish(self, event: Fact) -> None:
         """Send one event to this subscription's receivers; what they raise, this raises."""
@@ -76,25 +97,78 @@ class EventBus:
         version: str | None = None,
         start: Start = "now",
     ) -> Subscription:
-        """Call `handler(event)` for every event of a type (or `Prefix*`). Returns the subscription.
+        """Call `handler(event)` for every event of a type (or `Prefix*`, or several with commas).
 
-        `name` defaults to the handler's dotted path; give one, since a renamed handler would
-        otherwise begin anew. Raises ValueError for an unknown type or version, a taken name, a
+        At least once, in the order of each tenant's log, outside any transaction. `name` defaults
+        to the handler's dotted path; give one, since a renamed handler would otherwise begin anew.
+        Returns the subscription. Raises ValueError for an unknown type or version, a taken name, a
         wrong start; TypeError for a handler that cannot be called.
         """
-        _refuse_unknown_types(type_or_pattern)
-        _refuse_unknown_version(version)
-        if not callable(handler):
-            raise TypeError(f"A handler is called with the event; {handler!r} cannot be.")
         if start not in ("now", "beginning"):
             raise ValueError(f'start is "now" or "beginning", not {start!r}.')
-        chosen = name or f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"
-        standing = self.subscriptions.get(chosen)
-        subscription = Subscription(
-            chosen, type_or_pattern, handler, version, start, named=name is not None
+        return self._add(type_or_pattern, handler, name, version=version, start=start)
+
+    @overload
+    def project(
+        self, type_or_pattern: str, read_model: ReadModel, /, *, version: str | None = None
+    ) -> Subscription: ...
+    @overload
+    def project(
+        self,
+        type_or_pattern: str,
+        handler: Handler,
+        /,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        models: Sequence[type[Model]] = (),
+    ) -> Subscription: ...
+    def project(
+        self,
+        type_or_pattern: str,
+        handler: Handler | ReadModel,
+        /,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        models: Sequence[type[Model]] = (),
+    ) -> Subscription:
+        """Keep a read model: every event from the first, rows and checkpoint in one transaction.
+
+        `handler(event)` writes rows through the ORM; name its `models`, and it can be rebuilt. Or
+        give a ReadModel, which is faster. Errors as of `subscribe`.
+        """
+        read_model = handler if isinstance(handler, ReadModel) else None
+        return self._add(
+            type_or_pattern,
+            _fold_alone(handler) if isinstance(handler, ReadModel) else handler,
+            read_model.name if read_model else name,
+            version=version,
+            start="beginning",
+            is_projection=True,
+            read_model=read_model,
+            models=tuple(models),
         )
+
+    def _add(
+        self, type_or_pattern: str, handler: Handler, name: str | None, **more: Any
+    ) -> Subscription:
+        _refuse_unknown_types(type_or_pattern)
+        _refuse_unknown_version(more["version"])
+        if not callable(handler):
+            raise TypeError(f"A handler is called with the event; {handler!r} cannot be.")
+        chosen = name or f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"
+        if len(chosen) > NAME_LENGTH:
+            raise ValueError(f"A subscription's name has at most {NAME_LENGTH} characters.")
+        subscription = Subscription(
+            chosen, type_or_pattern, handler, named=name is not None, **more
+        )
+        standing = self.subscriptions.get(chosen)
         if standing is not None:
-            if standing.handler is handler and standing.types == type_or_pattern:
+            if standing.types == type_or_pattern and (
+                standing.handler is handler
+                or (standing.read_model and standing.read_model is subscription.read_model)
+            ):
                 return standing
             raise ValueError(
                 f"A subscription named {chosen!r} exists. Give this one its own name=."
@@ -107,11 +181,7 @@ class EventBus:
             subscription.handler(event)
 
         event_published.connect(receive, sender=subscription, weak=False, dispatch_uid=chosen)
-        self._follow()
         return subscription
-
-    def _follow(self) -> None:
-        """Called with every subscription, for a bus that listens only when somebody waits."""
 
     def unsubscribe(self, name: str) -> None:
         """Forget the subscription; KeyError when there is none of this name."""
@@ -127,56 +197,9 @@ class EventBus:
 
     def _deliver_one(self, subscription: Subscription, event: Fact) -> None:
         try:
-            subscription.publish(event)
+            _publish_alone(subscription, event)
         except Exception:
             logger.exception("%s failed on %s", subscription.name, event.type)
-
-
-class InProcessEventBus(EventBus):
-    """Hands committed events to subscribers on a thread of its own, so that no command waits.
-
-    At most once: what the process had not handed over when it died is not handed over again.
-    """
-
-    CAPACITY = 10_000
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: queue.Queue[Sequence[Fact]] = queue.Queue(self.CAPACITY)
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
-
-    def _follow(self) -> None:
-        # Only now: without a subscriber no command has to build its events' envelopes.
-        events_committed.connect(self._hear)
-
-    def _hear(self, events: Sequence[Fact], **_: object) -> None:
-        wanted = [e for e in events if any(s.wants(e) for s in self.subscriptions.values())]
-        if not wanted:
-            return
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name="event-bus", daemon=True)
-                self._thread.start()
-        try:
-            self._waiting.put_nowait(wanted)
-        except queue.Full:
-            logger.error(  # noqa: TRY400 -- the traceback would say nothing
-                "The event bus is full; %d events were not handed over", len(wanted)
-            )
-
-    def join(self) -> None:
-        """Return when everything heard so far has been handed over."""
-        self._waiting.join()
-
-    def _work(self) -> None:
-        while True:
-            events = self._waiting.get()
-            try:
-                self.deliver(events)
-            finally:
-                connections.close_all()
-                self._waiting.task_done()
 
 
 class InMemoryEventBus(EventBus):
@@ -199,12 +222,46 @@ class InMemoryEventBus(EventBus):
 
     def _deliver_one(self, subscription: Subscription, event: Fact) -> None:
         try:
-            subscription.publish(event)
+            _publish_alone(subscription, event)
         except Exception as error:  # noqa: BLE001 -- kept for the test to look at
             self.failures.append((subscription, event, error))
 
 
-event_bus = InProcessEventBus()
+def _publish_alone(subscription: Subscription, event: Fact) -> None:
+    """Without a worker: a projection's rows in a transaction of their own."""
+    if subscription.is_projection:
+        with transaction.atomic():
+            subscription.publish(event)
+    else:
+        subscription.publish(event)
+
+
+def _fold_alone(read_model: ReadModel) -> Handler:
+    def fold_alone(event: Any) -> None:
+        from events.durable.rows import fold_alone  # only now: it knows the bus
+
+        fold_alone(read_model, event)
+
+    return fold_alone
+
+
+event_bus = EventBus()
+
+
+def projection(
+    type_or_pattern: str,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    models: Sequence[type[Model]] = (),
+) -> Callable[[Handler], Handler]:
+    """Make a read model of the decorated `handler(event)`: see `EventBus.project`."""
+
+    def decorate(handler: Handler) -> Handler:
+        event_bus.project(type_or_pattern, handler, name=name, version=version, models=models)
+        return handler
+
+    return decorate
 
 
 def has_counsel() -> bool:
@@ -223,20 +280,41 @@ def announce(appended: "Appended") -> None:
     """The second moment: the events are durable."""
     if events_committed.receivers and events_committed.has_listeners(EventBus):
         events_committed.send_robust(
-            sender=EventBus, tenant=appended.tenant, events=appended.events
+            sender=EventBus, tenant=appended.tenant, events=_EventsOf(appended)
         )
 
 
+class _EventsOf(Sequence[Fact]):
+    """The events of an append, built when somebody looks: whoever is only woken does not."""
+
+    def __init__(self, appended: "Appended") -> None:
+        self._appended = appended
+
+    @overload
+    def __getitem__(self, place: int) -> Fact: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Fact]: ...
+    def __getitem__(self, place: int | slice) -> Fact | Sequence[Fact]:
+        return self._appended.events[place]
+
+    def __iter__(self) -> Iterator[Fact]:
+        return iter(self._appended.events)
+
+    def __len__(self) -> int:
+        return len(self._appended.events)
+
+
 def _refuse_unknown_types(type_or_pattern: str) -> None:
-    if type_or_pattern.endswith("*"):
-        prefix = type_or_pattern[:-1]
-        if "*" not in prefix and any(known.startswith(prefix) for known in registry.types()):
-            return
-    elif type_or_pattern in registry.types():
-        return
-    raise ValueError(
-        f"No event type matches {type_or_pattern!r}. Use a type's name, or a prefix ending in *."
-    )
+    """Each of the alternatives has to mean something."""
+    for each in type_or_pattern.split(","):
+        try:
+            if any(map(Pattern.of(each).fits, registry.types())):
+                continue
+        except BadPattern:
+            pass
+        raise ValueError(
+            f"No event type matches {each!r}. Use a type's name, or a prefix ending in *."
+        )
 
 
 def _refuse_unknown_version(version: str | None) -> None:

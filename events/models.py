@@ -244,9 +244,27 @@ class IdempotencyKey(models.Model):
         return f"{self.tenant_id} {self.status}"
 
 
+class KnownSubscription(models.Model):
+    """A durable subscription that a worker has met. Logs that are made later are read from their
+    first event; those that were there already from where `start` said."""
+
+    name = models.CharField(primary_key=True, max_length=255)
+    start = models.CharField(max_length=16)
+    met_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class SubscriptionCheckpoint(models.Model):
     """How far a durable subscription has read a tenant's log: after event `seq`, whose hash it
-    remembers, so that it never goes on in another log. stopped_reason: why it may not go on."""
+    remembers, so that it never goes on in another log. stopped_reason: why it may not go on.
+
+    Whoever reads holds a lease: `holder`, until `leased_until` by the database's clock. Each new
+    holder raises `epoch`, and every write names the epoch it was made under. generation: of a read
+    model's rows, the one that counts. failures: how often in a row it failed as a whole; then it
+    waits until `retry_at`.
+    """
 
     subscription = models.CharField(max_length=255)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
@@ -255,6 +273,14 @@ class SubscriptionCheckpoint(models.Model):
     stopped_reason = models.TextField(null=True)
     stopped_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
+    epoch = models.BigIntegerField(default=0, db_default=0)
+    holder = models.CharField(max_length=100, null=True)
+    leased_until = models.DateTimeField(null=True)
+    generation = models.IntegerField(default=1, db_default=1)
+    failures = models.IntegerField(default=0, db_default=0)
+    last_error = models.TextField(null=True)
+    last_error_at = models.DateTimeField(null=True)
+    retry_at = models.DateTimeField(null=True)
 
     objects: ClassVar[TenantManager[Self]] = TenantManager()
 
@@ -267,3 +293,36 @@ class SubscriptionCheckpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subscription} in {self.tenant_id} at {self.seq}"
+
+
+class HeldStream(models.Model):
+    """A stream that one subscription could not go on with; its others go on.
+
+    version and seq: of the event that failed, where it goes on from. It is tried again at
+    `retry_at`; after too many attempts it is parked, and a person retries it or skips the event.
+    """
+
+    subscription = models.CharField(max_length=255)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    stream_type = models.CharField(max_length=32)
+    stream_id = models.CharField(max_length=256)
+    version = models.BigIntegerField()
+    seq = models.BigIntegerField()
+    attempts = models.IntegerField()
+    last_error = models.TextField()
+    held_at = models.DateTimeField(default=timezone.now)
+    retry_at = models.DateTimeField(null=True)
+    parked_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "subscription", "stream_type", "stream_id"],
+                name="events_heldstream_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription} in {self.tenant_id}: {self.stream_id} held at {self.seq}"

@@ -1,0 +1,25 @@
+"""Which rows of a read model count: a rebuild fills another generation beside the live one.
+
+live(TaskRow, "tasks", "acme")   the queryset of the rows that count now
+"""
+
+from typing import TypeVar
+
+from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from events.models import SubscriptionCheckpoint
+
+FIRST_GENERATION = 1
+M = TypeVar("M", bound=Model)
+
+
+def live(model: type[M], projection: str, tenant: str) -> QuerySet[M]:
+    """The rows of a read model's table that count now, of one tenant: one query, whatever a rebuild
+    does beside it."""
+    generation = SubscriptionCheckpoint.objects.filter(
+        tenant=OuterRef("tenant_id"), subscription=projection
+    ).values("generation")
+    return model._default_manager.filter(  # noqa: SLF001 -- documented
+        tenant=tenant, generation=Coalesce(Subquery(generation[:1]), FIRST_GENERATION)
+    )

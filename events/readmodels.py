@@ -1,0 +1,60 @@
+"""Read models: tables that a projection keeps, as pure functions from an event to rows.
+
+    class Task(msgspec.Struct):  a row as a value: its fields are the columns, the key first
+    tasks = ReadModel("tasks", {Task: TaskRow}, project)
+
+`project(event, known)` yields the rows that the event makes or changes, and touches nothing else:
+`known(Task, "t-1")` is the row as it stands, or None. What the worker, a rebuild and a test do with
+the rows is not its business. Rows of different streams must not depend on each other's order.
+
+The table's model has the columns of the struct, and `tenant` and `generation`: a rebuild fills
+another generation beside the live one, and readers ask `events.generations.live` for the one that
+counts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from django.db import models
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+Key = tuple[Any, ...]
+
+
+class Known(Protocol):
+    """The rows as they stand while a batch is folded."""
+
+    def __call__(self, table: type[Row], *key: Any) -> Row | None:
+        """The row with this key, None when there is none."""
+
+
+Project = Callable[[Any, Known], Iterable[msgspec.Struct]]
+Touches = Callable[[Any], Iterable[tuple[type[msgspec.Struct], Key]]]
+
+
+def _touches_nothing_known(event: Any) -> Iterable[tuple[type[msgspec.Struct], Key]]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel:
+    """name: of the projection that keeps it. tables: for each kind of row its Django model.
+
+    key_size: how many fields at the beginning of each kind of row are its key (1 unless named).
+    touches: the rows that an event will surely ask for, which are then read together; only a hint.
+    """
+
+    name: str
+    tables: Mapping[type[msgspec.Struct], type[models.Model]]
+    project: Project
+    key_sizes: Mapping[type[msgspec.Struct], int] | None = None
+    touches: Touches = _touches_nothing_known
+
+    def key_fields(self, table: type[msgspec.Struct]) -> tuple[str, ...]:
+        size = (self.key_sizes or {}).get(table, 1)
+        return table.__struct_fields__[:size]
+
+    def key(self, row: msgspec.Struct) -> Key:
+        return tuple(getattr(row, name) for name in self.key_fields(type(row)))
