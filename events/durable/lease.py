@@ -74,6 +74,18 @@ class Lease:
         """Note that an event was handled, with the lease begun anew. Raises LeaseLost."""
         self._write(succeeded_at=Now(), **_held(self.seconds))
 
+    def switch(self, position: Position, generation: int) -> None:
+        """Go on from elsewhere with another generation of rows, and let go. Raises LeaseLost."""
+        self._write(
+            seq=position.seq,
+            hash=position.hash,
+            generation=generation,
+            updated_at=Now(),
+            failures=0,
+            retry_at=None,
+            **_freed(),
+        )
+
     def release(self) -> None:
         """Let others have it at once; nothing when it is lost already."""
         self._mine().update(**_freed())

@@ -92,6 +92,12 @@ class Told(NamedTuple):
     version: int
     fact: Fact | Exception
 
+    def decoded(self) -> Fact:
+        """The fact; raises what decoding it did."""
+        if isinstance(self.fact, Exception):
+            raise self.fact
+        return self.fact
+
 
 _ENVELOPE = (
     "event_id",
