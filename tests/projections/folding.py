@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from django.db import models
@@ -26,8 +26,7 @@ class Folded:
         self.rows: dict[tuple[type[msgspec.Struct], Key], msgspec.Struct] = {}
 
     def __call__(self, table: type[Row], *key: Any) -> Row | None:
-        row: Any = self.rows.get((table, key))
-        return row
+        return cast("Row | None", self.rows.get((table, key)))
 
     def take(self, event: Fact) -> None:
         for row in self.read_model.project(event, self):
@@ -42,9 +41,11 @@ class Folded:
         return found
 
 
-def fold(read_model: ReadModel, types: str, events: Iterable[Fact]) -> Folded:
+def fold(
+    read_model: ReadModel, types: str, events: Iterable[Fact], onto: Folded | None = None
+) -> Folded:
     """The rows after these events, of which those of other types are passed over."""
-    folded = Folded(read_model)
+    folded = onto or Folded(read_model)
     wanted = Pattern.of(types)
     for event in events:
         if wanted.fits(event.type):
@@ -62,19 +63,30 @@ def keep(folded: Folded, tenant: str, generation: int = 1) -> None:
         )
 
 
+def read_back(read_model: ReadModel, tenant: str, generation: int = 1) -> Folded:
+    """The rows that stand in the read model's tables."""
+    folded = Folded(read_model)
+    for table, model in read_model.tables.items():
+        rows: models.Manager[Any] = model._default_manager
+        found = rows.filter(tenant=tenant, generation=generation)
+        for values in found.values_list(*table.__struct_fields__):
+            row = table(*values)
+            folded.rows[table, read_model.key(row)] = row
+    return folded
+
+
 def logged(facts: Sequence[Fact], *, actor: str = "user:alice") -> list[Any]:
     """The facts as they come out of a log that has them in this order, a second apart."""
     versions: dict[str, int] = {}
     events: list[Any] = []
     for seq, fact in enumerate(facts, 1):
-        is_agents = isinstance(fact, DomainEvent)
-        stream = fact.aggregate_id if is_agents else "acme"
+        stream = fact.agent_id if isinstance(fact, DomainEvent) else "acme"
         versions[stream] = versions.get(stream, 0) + 1
         envelope = Envelope(
             event_id=uuid.UUID(int=seq),
             tenant="acme",
             seq=seq,
-            stream_type="agent" if is_agents else "tenant",
+            stream_type="agent" if isinstance(fact, DomainEvent) else "tenant",
             stream_id=stream,
             stream_version=versions[stream],
             type=fact.type,
