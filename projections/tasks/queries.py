@@ -33,6 +33,15 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
 
+    @property
+    def one_agent(self) -> str | None:
+        return self.agent.single if self.agent else None
+
+    @property
+    def passes_over(self) -> bool:
+        """Whether tasks have to be looked at that are not wanted then."""
+        return self.statuses is not None or (self.agent is not None and self.one_agent is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -78,12 +87,11 @@ def find(tenant: str, task_id: str) -> TaskFound | None:
 
 def page(tenant: str, wanted: Wanted, *, limit: int, before: int | None = None) -> Page:
     """The newest tasks; with `before` those that were assigned before that seq."""
-    candidates = _within(_live(tenant), tenant, wanted, before)
-    if wanted.agent is not None and wanted.agent.single is not None:
-        candidates = candidates.filter(agent_id=wanted.agent.single)
-    newest = candidates.order_by("-assigned_seq")
-    lowest = newest.values_list("assigned_seq", flat=True)[EXAMINED - 1 : EXAMINED].first()
-    fitting = newest if lowest is None else newest.filter(assigned_seq__gte=lowest)
+    candidates = _within(_live(tenant), tenant, wanted, before).order_by("-assigned_seq")
+    if wanted.one_agent is not None:
+        candidates = candidates.filter(agent_id=wanted.one_agent)
+    lowest = _last_examined(candidates) if wanted.passes_over else None
+    fitting = candidates if lowest is None else candidates.filter(assigned_seq__gte=lowest)
     if wanted.agent is not None:
         fitting = fitting.filter(wanted.agent.condition("agent_id"))
     if wanted.statuses is not None:
@@ -105,6 +113,12 @@ def _within(
     if wanted.until is not None:
         candidates = candidates.filter(assigned_seq__lte=seq_before(tenant, wanted.until))
     return candidates if before is None else candidates.filter(assigned_seq__lt=before)
+
+
+def _last_examined(candidates: QuerySet[TaskRow]) -> int | None:
+    """The assigned_seq of the last one that a page may look at; None when it may look at all."""
+    seqs = candidates.values_list("assigned_seq", flat=True)
+    return seqs[EXAMINED - 1 : EXAMINED].first()
 
 
 def _live(tenant: str) -> QuerySet[TaskRow]:

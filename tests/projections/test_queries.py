@@ -4,13 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Model
 
 from agents import services
+from events import generations
 from events.models import Event, SubscriptionCheckpoint
 from events.patterns import Pattern
 from projections.fleet import queries as fleet_queries
 from projections.fleet import readmodel as fleet
-from projections.models import TaskRow
+from projections.models import FleetRow, TaskRow
 from projections.tasks import queries
 from projections.tasks import readmodel as tasks
 from projections.tasks.queries import Wanted
@@ -126,6 +128,15 @@ def test_a_page_examines_no_more_than_its_share_and_the_next_goes_on(
     assert sizes == ([2, 1] if agent == Pattern.of("a-1") else [0, 1, 2])
 
 
+def test_a_list_that_passes_nothing_over_is_as_long_as_its_limit(
+    busy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "EXAMINED", 2)
+
+    assert len(listed(busy)) == 6
+    assert len(listed(busy, Wanted(agent=Pattern.of("a-1")))) == 3
+
+
 def test_a_task_is_found_with_where_its_input_and_result_stand(busy: str) -> None:
     found = queries.find(busy, "t-2")
 
@@ -182,6 +193,16 @@ def test_the_generation_that_counts_is_read_and_no_other(busy: str) -> None:
     assert after is not None
     assert (before.status, after.status) == ("assigned", "failed")
     assert len(listed(busy)) == 6
+
+
+@pytest.mark.parametrize("model", [TaskRow, FleetRow])
+def test_which_generation_counts_is_asked_once_and_not_for_each_row(
+    busy: str, model: type[Model]
+) -> None:
+    plan = generations.live(model, "tasks", busy).explain()
+
+    assert "SubPlan" not in plan  # PostgreSQL's word for what is asked for each row
+    assert "CORRELATED" not in plan  # and SQLite's
 
 
 @pytest.fixture
