@@ -17,8 +17,8 @@ M = TypeVar("M", bound=Model)
 def live(model: type[M], projection: str, tenant: str) -> QuerySet[M]:
     """The rows of a read model's table that count now, of one tenant: one query, whatever a rebuild
     does beside it."""
-    # It names the tenant once more, and so is asked once. A subquery that took it from the row would
-    # be asked for each row, and no index that begins with tenant and generation would be used.
+    # It names the tenant once more, and so is asked once. One that took it from the row would be
+    # asked for each row, and no index that begins with tenant and generation would be used.
     generation = SubscriptionCheckpoint.objects.filter(
         tenant=tenant, subscription=projection
     ).values("generation")
