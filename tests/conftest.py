@@ -30,6 +30,9 @@ NO_DATABASE = [
     "house/test_rooms.py",
     "house/test_start.py",
     "log/test_notes.py",
+    "projections/test_fleet.py",
+    "projections/test_tasks.py",
+    "schemas/test_summary.py",
 ]
 collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 
