@@ -12,14 +12,11 @@ from rest_framework.request import Request
 from events import signing
 from events.access import Right
 from events.api.door import Door, TenantDoor, json_response
-from events.api.paging import cursor_of, key_after, listed
-from events.api.problem import invalid_parameter
+from events.api.paging import cursor_of, key_after, listed, whole_in
 from events.log.checkpoint import read_note
 from events.models import SignedCheckpoint
 from events.moments import rfc3339
 from events.notes import BadNote
-
-LARGEST = 2**63 - 1
 
 
 class Keys(Door):
@@ -56,7 +53,7 @@ class Checkpoints(TenantDoor):
         head = self.head_seq()
         kept = SignedCheckpoint.objects.filter(tenant=self.tenant)
         if key is not None:
-            seq, pk = map(_whole, key)
+            seq, pk = map(whole_in, key)
             kept = kept.filter(Q(seq__lt=seq) | Q(seq=seq, id__lt=pk))
         found = list(kept.order_by("-seq", "-id")[: limit + 1])
         last = found[limit - 1] if len(found) > limit else None
@@ -75,9 +72,3 @@ def _checkpoint_json(kept: SignedCheckpoint) -> dict[str, Any]:
         "note": kept.note,
         "made_at": rfc3339(kept.made_at),
     }
-
-
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > LARGEST:  # noqa: PLR2004
-        raise invalid_parameter("cursor", "is not one that this list gave. Begin without it.")
-    return int(text)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,10 @@ import msgspec
 from django.http import HttpResponse
 
 from events.api.door import SEQ, json_response
-from events.api.problem import invalid_parameter
-from events.api.query import Query
+from events.api.problem import Problem, invalid_parameter
+from events.api.query import LARGEST, Query
+
+_WHOLE = re.compile(r"[0-9]{1,19}")
 
 
 def cursor_of(*key: str) -> str:
@@ -29,8 +32,19 @@ def key_after(query: Query, parts: int = 1) -> list[str] | None:
     except (binascii.Error, ValueError):
         key = []
     if len(key) != parts or any("\0" in part for part in key):
-        raise invalid_parameter("cursor", "is not one that this list gave. Begin without it.")
+        raise no_such_cursor()
     return key
+
+
+def whole_in(part: str) -> int:
+    """The whole number that a part of a cursor stands for. Raises Problem (400)."""
+    if not _WHOLE.fullmatch(part) or int(part) > LARGEST:
+        raise no_such_cursor()
+    return int(part)
+
+
+def no_such_cursor() -> Problem:
+    return invalid_parameter("cursor", "is not one that this list gave. Begin without it.")
 
 
 def listed(items: Sequence[dict[str, Any]], cursor: str | None, seq: int) -> HttpResponse:

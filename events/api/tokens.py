@@ -18,8 +18,8 @@ from events.access import Right
 from events.api import fields
 from events.api.members import gone, told
 from events.api.once import WritingDoor, response_of
-from events.api.paging import cursor_of, key_after, listed
-from events.api.problem import invalid_parameter, not_found
+from events.api.paging import cursor_of, key_after, listed, no_such_cursor
+from events.api.problem import not_found
 from events.idempotency import Answer, Receipt
 from events.models import Token
 from events.moments import parse_rfc3339, rfc3339
@@ -64,7 +64,7 @@ class Tokens(WritingDoor):
             try:
                 made, token_id = parse_rfc3339(key[0]), uuid.UUID(key[1])
             except ValueError:
-                raise invalid_parameter("cursor", "is not one that this list gave.") from None
+                raise no_such_cursor() from None
             tokens = tokens.filter(Q(created_at__gt=made) | Q(created_at=made, id__gt=token_id))
         found = list(tokens.order_by("created_at", "id")[: limit + 1])
         last = found[limit - 1] if len(found) > limit else None
