@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from agents.domain.state import Agent
-from agents.tasks import Attempt, Task
+from agents.tasks import Task
+from events.api import tasks
 from events.moments import rfc3339
 
 
@@ -41,34 +42,7 @@ def agent_json(agent: Agent, version: int, seq: int | None) -> dict[str, Any]:
 
 
 def task_json(task: Task) -> dict[str, Any]:
-    usage = task.usage
-    return {
-        "task_id": task.task_id,
-        "agent_id": task.agent_id,
-        "status": task.status,
-        "assigned_at": _moment(task.assigned_at),
-        "ended_at": _moment(task.ended_at),
-        "execution_time_ms": task.execution_time_ms,
-        "input": task.input,
-        "result": task.result,
-        "usage": usage
-        and {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
-        "error_code": task.error_code,
-        "error_message": task.error_message,
-        "attempts": [_attempt_json(each) for each in task.attempts],
-    }
-
-
-def _attempt_json(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "agent_id": attempt.agent_id,
-        "status": attempt.status,
-        "assigned_at": _moment(attempt.assigned_at),
-        "ended_at": _moment(attempt.ended_at),
-        "execution_time_ms": attempt.execution_time_ms,
-        "error_code": attempt.error_code,
-        "error_message": attempt.error_message,
-    }
+    return tasks.task_json(task, given=task.input, result=task.result)
 
 
 def _moment(moment: datetime | None) -> str | None:
