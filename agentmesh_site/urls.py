@@ -8,12 +8,14 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from agentmesh_site import dashboard, health, permalinks
+from agentmesh_site.agent_tasks import AgentTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
 from events.api.problem import no_such_path
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
 from events.pages import log, people, routes
+from projections.api.urls import tenant_routes as projection_routes
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
@@ -49,9 +51,16 @@ admin_pages = [
     re_path(r"(?P<url>.*)$", behind_the_door(admin.site.catch_all_view), name="not_found"),
 ]
 
+tenant_routes = [
+    *agent_routes,
+    path("agents/<agent_id>/tasks", AgentTasks.as_view()),
+    *event_routes,
+    *projection_routes,
+    *stream_routes,
+]
 api_routes: list[URLPattern | URLResolver] = [
     *plain_routes,
-    path("tenants/<tenant>/", include([*agent_routes, *event_routes, *stream_routes])),
+    path("tenants/<tenant>/", include(tenant_routes)),
 ]
 
 urlpatterns = [

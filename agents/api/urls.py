@@ -1,4 +1,4 @@
-"""The routes that the agents room serves, for the one page of all URLs."""
+"""The routes that the agents room serves alone, for the one page of all URLs."""
 
 from django.urls import URLPattern, path
 
@@ -22,7 +22,6 @@ tenant_routes: list[URLPattern] = [
     path(f"{_AGENT}/health-failures", commands.HealthFailures.as_view()),
     path(f"{_AGENT}/capabilities", commands.Capabilities.as_view()),
     path(f"{_AGENT}/capabilities/<name>", commands.Capability.as_view()),
-    path(f"{_AGENT}/tasks", commands.AssignTask.as_view()),
     path(f"{_AGENT}/tasks/<task_id>/complete", commands.CompleteTask.as_view()),
     path(f"{_AGENT}/tasks/<task_id>/fail", commands.FailTask.as_view()),
     path(f"{_AGENT}/erase", EraseAgent.as_view()),

@@ -1,0 +1,24 @@
+"""/agents/{id}/tasks: two rooms on one path. A command gives a task, a read model lists them."""
+
+from typing import ClassVar
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from agents.api.commands import AssignTask
+from events.access import Right
+from events.api.problem import not_found
+from events.patterns import Pattern
+from projections.api.tasks import TaskList
+
+
+class AgentTasks(AssignTask, TaskList):
+    """GET and POST /agents/{id}/tasks"""
+
+    rights: ClassVar = {"GET": Right.READ, **AssignTask.rights}
+    known: ClassVar = TaskList.known
+
+    def get(self, _: Request, **__: str) -> HttpResponse:
+        if not self.object_exists():
+            raise not_found()
+        return self.page_of(Pattern((self.agent_id,), ()))
