@@ -7,8 +7,11 @@ from events.api.export import LogExport
 from events.api.me import Me
 from events.api.members import Member, Members
 from events.api.schemas import OneSchema, Schemas
+from events.api.subscriptions import Retry, Skip, Subscriptions
 from events.api.timeline import Events, OneEvent
 from events.api.tokens import OneToken, Tokens
+
+_PARKED = "subscriptions/<name>/parked/<stream_id>"
 
 api_routes: list[URLPattern] = [
     path("keys", Keys.as_view()),
@@ -23,6 +26,9 @@ tenant_routes: list[URLPattern] = [
     path("export", LogExport.as_view()),
     path("members", Members.as_view()),
     path("members/<username>", Member.as_view()),
+    path("subscriptions", Subscriptions.as_view()),
+    path(f"{_PARKED}/retry", Retry.as_view()),
+    path(f"{_PARKED}/skip", Skip.as_view()),
     path("tokens", Tokens.as_view()),
     path("tokens/<token_id>", OneToken.as_view()),
 ]

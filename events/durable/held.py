@@ -19,6 +19,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from events.durable.lease import Lease
+from events.idempotency import Receipt
 from events.log.proposal import Context
 from events.log.read import Told
 from events.models import Event, HeldStream, SubscriptionCheckpoint
@@ -156,7 +157,15 @@ def retry(tenant: str, subscription: str, stream_id: str) -> None:
         raise _nothing_parked(tenant, subscription, stream_id)
 
 
-def skip(tenant: str, subscription: str, stream_id: str, *, reason: str, by: Context) -> None:
+def skip(
+    tenant: str,
+    subscription: str,
+    stream_id: str,
+    *,
+    reason: str,
+    by: Context,
+    receipt: Receipt | None = None,
+) -> None:
     """Leave out the one event at which a parked stream stands, and go on after it.
 
     That is recorded in the tenant's log. Raises Refused (not_found, invalid, conflict).
@@ -183,7 +192,11 @@ def skip(tenant: str, subscription: str, stream_id: str, *, reason: str, by: Con
         seq=parked.seq,
         reason=reason,
     )
-    record(tenant, fact, by=by, within=go_on)
+    record(tenant, fact, by=by, within=go_on, receipt=receipt)
+
+
+def is_parked(tenant: str, subscription: str, stream_id: str) -> bool:
+    return _parked(tenant, subscription, stream_id).exists()
 
 
 def _parked(tenant: str, subscription: str, stream_id: str) -> "QuerySet[HeldStream]":

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from django.utils import timezone
 
@@ -12,6 +13,17 @@ from events.log import read
 from events.models import Event, HeldStream, SubscriptionCheckpoint
 
 BUILD_SUFFIX = "~rebuild"  # the checkpoint of a read model's generation that is being made
+
+
+class Condition(StrEnum):
+    """How a subscription is: the first of these that applies."""
+
+    STOPPED = "stopped"  # it reads nothing until a person says where it goes on
+    PARKED = "parked"  # streams wait for a person, all others go on
+    GONE = "gone"  # this release has no such subscription, so nobody reads for it
+    RETRYING = "retrying"  # the whole, or some streams, are tried again by themselves
+    BEHIND = "behind"
+    UP_TO_DATE = "up_to_date"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +66,18 @@ class State:
     def lag_events(self) -> int:
         return max(0, self.head - self.checkpoint)
 
+    @property
+    def condition(self) -> Condition:
+        if self.stopped_reason is not None:
+            return Condition.STOPPED
+        if self.parked:
+            return Condition.PARKED
+        if not self.is_here:
+            return Condition.GONE
+        if self.retrying or self.failures:
+            return Condition.RETRYING
+        return Condition.BEHIND if self.lag_events else Condition.UP_TO_DATE
+
 
 def states(tenant: str) -> Sequence[State]:
     """Every subscription of the tenant, by name; none for a tenant that does not exist."""
@@ -93,6 +117,11 @@ def states(tenant: str) -> Sequence[State]:
             )
         )
     return found
+
+
+def state_of(tenant: str, subscription: str) -> State | None:
+    """That of one subscription; None when the tenant has none of this name."""
+    return next((each for each in states(tenant) if each.name == subscription), None)
 
 
 def _recorded_at(tenant: str, seqs: set[int]) -> dict[int, datetime]:

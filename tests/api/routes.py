@@ -14,7 +14,7 @@ ADMINS = ("admin",)
 
 @dataclass(frozen=True)
 class Route:
-    """`{agent}`, `{task}`, `{event}`, `{member}` and `{token}` stand for things that are there."""
+    """`{agent}` and the like stand for things that are there: `tests.api.things`."""
 
     method: str
     path: str
@@ -26,6 +26,7 @@ class Route:
 
 
 AGENT = "/agents/{agent}"
+PARKED = "/subscriptions/{subscription}/parked/{stream}"
 ROUTES = [
     Route("GET", "/agents", EVERYBODY),
     Route("POST", "/agents", ("admin", "operator"), CREATION | {"agent_id": "another-one"}),
@@ -41,9 +42,11 @@ ROUTES = [
     Route("POST", f"{AGENT}/health-failures", OPERATORS, {"reason": "x"}),
     Route("POST", f"{AGENT}/capabilities", OPERATORS, {"name": "x", "proficiency_level": 1}),
     Route("PATCH", f"{AGENT}/capabilities/nlp", OPERATORS, {"proficiency_level": 5}),
+    Route("GET", f"{AGENT}/tasks", EVERYBODY),
     Route("POST", f"{AGENT}/tasks", OPERATORS, {"task_id": "t-x"}),
     Route("POST", f"{AGENT}/tasks/{{task}}/complete", WORKERS, {"execution_time_ms": 1}),
     Route("POST", f"{AGENT}/tasks/{{task}}/fail", WORKERS, {"error_message": "x"}),
+    Route("GET", "/tasks", EVERYBODY),
     Route("GET", "/tasks/{task}", EVERYBODY),
     Route("POST", "/tasks/{task}/erase", ADMINS, {"reason": "x"}),
     Route("POST", f"{AGENT}/erase", ADMINS, {"reason": "x"}),
@@ -51,6 +54,9 @@ ROUTES = [
     Route("GET", "/events/{event}", EVERYBODY),
     Route("GET", "/export", ("admin", "auditor")),
     Route("GET", "/checkpoints", READERS),
+    Route("GET", "/subscriptions", READERS),
+    Route("POST", f"{PARKED}/retry", OPERATORS, {}),
+    Route("POST", f"{PARKED}/skip", OPERATORS, {"reason": "x"}),
     Route("GET", "/members", READERS),
     Route("POST", "/members", ADMINS, {"username": "nobody-there", "role": "auditor"}),
     Route("GET", "/members/{member}", READERS),

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,39 +12,12 @@ from events import tenants
 from events.models import Role
 from tests.api.conftest import CREATION, HEARTBEAT, SOMEBODY, Caller, People, body_of, people_of
 from tests.api.routes import ROUTES, WITH_A_THING, WRITING, Route
-
-NO_UUID = "00000000-0000-7000-8000-000000000000"
-
-
-@dataclass
-class Things:
-    """What stands in acme."""
-
-    agent: str
-    task: str
-    event: str
-    member: str
-    token: str
-
-    def path(self, route: Route) -> str:
-        return route.path.format(**vars(self))
+from tests.api.things import ABSENT, NO_UUID, Things, things_of
 
 
 @pytest.fixture
 def things(people: People) -> Things:
     return things_of(people)
-
-
-def things_of(people: People) -> Things:
-    agent = people.bob.busy("t-1")
-    person = User.objects.create_user(f"dave-{uuid.uuid4().hex[:8]}")
-    tenants.add_member(people.alice.tenant, person.username, Role.AUDITOR, by=SOMEBODY)
-    token, _ = tenants.issue_token(people.alice.tenant, "spare", Role.AUDITOR, by=SOMEBODY)
-    event = body_of(people.alice.get(f"/agents/{agent}/events"))["items"][0]["id"]
-    return Things(agent, "t-1", event, person.username, str(token.id))
-
-
-ABSENT = Things("nobody-here", "t-none", NO_UUID, "nobody-here", NO_UUID)
 
 
 def named(people: People, role: str, things: Things) -> Caller:

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 
 from tests.api.conftest import CREATION, HEARTBEAT, Caller, body_of
 from tests.api.routes import WRITING, Route
+from tests.api.things import LEDGER, park
 
 DEEP = 20_000
 BODIES: dict[str, bytes] = {
@@ -60,7 +61,8 @@ def refused(response: HttpResponse, code: str = "invalid", status: int = 400) ->
 )
 def test_no_body_breaks_a_route(alice: Caller, route: Route) -> None:
     agent = alice.busy("t-1")
-    path = route.path.format(agent=agent, task="t-1")
+    park(alice.tenant, agent)
+    path = route.path.format(agent=agent, task="t-1", subscription=LEDGER, stream=agent)
     for name, raw in BODIES.items():
         problem = refused(alice.request(route.method, path, raw))
         assert len(json.dumps(problem)) < 10_000, name
@@ -223,6 +225,8 @@ def test_no_query_breaks_the_events(alice: Caller, query: str) -> None:
         *("/agents/a%0ab", "/agents//events", "/events/x", "/events/%00", "/tasks/%00"),
         *("/events/0000000000007000800000000000000000", "/members/%00", "/members/%ff"),
         *("/tokens/x", "/tokens/%00", "/agents/abc/capabilities/%00", "//agents"),
+        *("/subscriptions/x/parked/%00/retry", "/subscriptions/%00/parked/x/skip"),
+        *("/subscriptions/%ff/parked/x/skip", "/subscriptions/x/parked/%ed%a0%80/retry"),
     ],
 )
 def test_no_path_breaks_anything(alice: Caller, path: str) -> None:

@@ -1,0 +1,66 @@
+"""What stands in acme for the routes to name."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from events import tenants
+from events.models import HeldStream, Role, SubscriptionCheckpoint
+from tests.api.conftest import SOMEBODY, People, body_of
+from tests.api.routes import Route
+
+NO_UUID = "00000000-0000-7000-8000-000000000000"
+LEDGER = "tests.ledger"
+
+
+@dataclass
+class Things:
+    """What stands in acme."""
+
+    agent: str
+    task: str
+    event: str
+    member: str
+    token: str
+    subscription: str
+    stream: str
+
+    def path(self, route: Route) -> str:
+        return route.path.format(**vars(self))
+
+
+ABSENT = Things("nobody-here", "t-none", NO_UUID, "nobody-here", NO_UUID, "nothing.here", "nobody")
+
+
+def things_of(people: People) -> Things:
+    agent = people.bob.busy("t-1")
+    person = User.objects.create_user(f"dave-{uuid.uuid4().hex[:8]}")
+    tenants.add_member(people.alice.tenant, person.username, Role.AUDITOR, by=SOMEBODY)
+    token, _ = tenants.issue_token(people.alice.tenant, "spare", Role.AUDITOR, by=SOMEBODY)
+    event = body_of(people.alice.get(f"/agents/{agent}/events"))["items"][0]["id"]
+    park(people.alice.tenant, agent)
+    return Things(agent, "t-1", event, person.username, str(token.id), LEDGER, agent)
+
+
+def park(tenant: str, *stream_ids: str, stream_type: str = "agent") -> None:
+    """As when the subscription LEDGER could not handle event 1 of these streams."""
+    now = timezone.now()
+    SubscriptionCheckpoint.objects.get_or_create(
+        tenant_id=tenant, subscription=LEDGER, defaults={"seq": 0, "hash": b"", "updated_at": now}
+    )
+    HeldStream.objects.bulk_create(
+        HeldStream(
+            tenant_id=tenant,
+            subscription=LEDGER,
+            stream_type=stream_type,
+            stream_id=stream_id,
+            version=1,
+            seq=1,
+            attempts=6,
+            last_error="RuntimeError: no",
+            parked_at=now,
+        )
+        for stream_id in stream_ids
+    )
