@@ -1,4 +1,5 @@
 """Only what is anybody's to reach is public."""
+# ruff: noqa: S104
 
 import pytest
 

@@ -200,9 +200,7 @@ class TestTLS:
         with serving(OK, shown) as server:
             yield server.port, reaching_home(trusted=lambda: trusting)
 
-    def test_the_certificate_is_checked_against_the_name(
-        self, named: tuple[int, Outbound]
-    ) -> None:
+    def test_the_certificate_is_checked_against_the_name(self, named: tuple[int, Outbound]) -> None:
         port, outbound = named
         assert outbound.post(f"https://hooks.example.org:{port}/", b"", {}).is_good
 

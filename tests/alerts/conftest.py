@@ -1,0 +1,27 @@
+"""Acme and Globex, and a bus on which alerts have been settled when a command returns."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from events import tenants
+from events.bus import InMemoryEventBus
+from projections.alerts import hearing
+
+
+@pytest.fixture
+def acme(committed_db: None, fresh_slug: Callable[[str], str]) -> str:
+    return tenants.create_tenant(fresh_slug("acme")).slug
+
+
+@pytest.fixture
+def globex(committed_db: None, fresh_slug: Callable[[str], str]) -> str:
+    return tenants.create_tenant(fresh_slug("globex")).slug
+
+
+@pytest.fixture
+def listening() -> Iterator[InMemoryEventBus]:
+    bus = InMemoryEventBus()
+    bus.subscribe("*", hearing.hear, name="alerts")
+    yield bus
+    assert bus.failures == []
