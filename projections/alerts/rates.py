@@ -6,17 +6,14 @@ of seqs that is found by halving.
 """
 
 import logging
-from collections import defaultdict
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Q
 from django.utils import timezone
 
 from events.log import read
 from events.log.places import seq_before
-from events.models import Event
-from projections.alerts import standing, tags
+from projections.alerts import ended, standing, tags
 from projections.alerts.models import Alert, AlertRule, Kind, State
 from projections.alerts.rules import Rule
 from projections.alerts.standing import Meanwhile
@@ -24,7 +21,6 @@ from projections.alerts.standing import Meanwhile
 logger = logging.getLogger(__name__)
 
 TENANT = ""  # the subject: a rate is the tenant's, or that of all its agents with the rule's tags
-COMPLETED, FAILED = "AgentTaskCompletedEvent", "AgentTaskFailedEvent"
 
 
 def sweep() -> int:
@@ -57,13 +53,13 @@ def look(tenant: str, rule: Rule, now: datetime) -> bool:
     since = seq_before(tenant, now - timedelta(minutes=rule.minutes or 0))
     if last is not None and last.resolved_seq is not None:
         since = max(since, last.resolved_seq)
-    completed, ended = _ended(tenant, rule, since, head.seq)
-    if ended < rule.minimum_tasks:
+    completed, in_all = _ended(tenant, rule, since, head.seq)
+    if in_all < rule.minimum_tasks:
         return False  # too few to say that it is bad, and too few to say that it is good again
-    is_low = completed / ended < rule.threshold
+    is_low = completed / in_all < rule.threshold
     words = (
-        f"{completed:,} of {ended:,} tasks were completed in the last {rule.minutes} minutes, "
-        f"{completed / ended:.1%}; the rule asks for {rule.threshold:.1%}."
+        f"{completed:,} of {in_all:,} tasks were completed in the last {rule.minutes} minutes, "
+        f"{completed / in_all:.1%}; the rule asks for {rule.threshold:.1%}."
     )
     if is_low and not stands:
         return _open(tenant, rule, words, now, head.seq)
@@ -101,20 +97,12 @@ def _open(tenant: str, rule: Rule, words: str, now: datetime, seq: int) -> bool:
 
 def _ended(tenant: str, rule: Rule, since: int, until: int) -> tuple[int, int]:
     """How many tasks were completed, and how many ended, after seq `since`."""
-    events = Event.objects.filter(
-        tenant=tenant, seq__gt=since, seq__lte=until, type__in=(COMPLETED, FAILED)
-    )
-    by_agent: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    counted = events.values_list("stream_id").annotate(
-        completed=Count("pk", filter=Q(type=COMPLETED)), ended=Count("pk")
-    )
-    for agent_id, completed, ended in counted:
-        by_agent[agent_id] = [completed, ended]
+    by_agent = ended.between(tenant, since, until)
     if rule.agent_tags:
         wanted = set(rule.agent_tags)
         tagged = tags.now(tenant, by_agent)
         by_agent = {each: by_agent[each] for each, has in tagged.items() if wanted <= set(has)}
     return (
-        sum(completed for completed, _ in by_agent.values()),
-        sum(ended for _, ended in by_agent.values()),
+        sum(each.completed for each in by_agent.values()),
+        sum(each.in_all for each in by_agent.values()),
     )

@@ -1,20 +1,22 @@
 """Making digests: one for each target of all that has gathered for it.
 
-A target gets its first digest a few seconds after the first notice, so that a thousand failures are
-in it, and then at most one a minute, each after the one before has been taken or given up.
+A target gets its first digest when nothing more has come for a moment, within ten seconds of the
+first notice in any case, so that a thousand failures are in it; and then at most one a minute, each
+after the one before has been taken or given up.
 """
 
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Min
+from django.db.models import Max, Min, Q
 
 from projections.alerts.models import UNRESOLVED, Alert
 from projections.notify import wording
 from projections.notify.models import UNSETTLED, Channel, Digest, Happened, Notice
 from projections.notify.outbox import Target
 
-GATHERING = timedelta(seconds=5)
+CALM = timedelta(seconds=3)
+LONGEST = timedelta(seconds=8)
 APART = timedelta(seconds=60)
 TARGETS_AT_ONCE = 500
 
@@ -24,13 +26,13 @@ def make(now: datetime) -> int:
     gathered = (
         Notice.objects.across_tenants()
         .values_list("tenant_id", "channel", "address")
-        .annotate(first=Min("at"))
-        .filter(first__lte=now - GATHERING)
+        .annotate(first=Min("at"), last=Max("at"))
+        .filter(Q(last__lte=now - CALM) | Q(first__lte=now - LONGEST))
         .order_by("first")[:TARGETS_AT_ONCE]
     )
     return sum(
         _make_one(tenant, (Channel(channel), address), now)
-        for tenant, channel, address, _ in gathered
+        for tenant, channel, address, *_ in gathered
         if not _must_wait(tenant, (Channel(channel), address), now)
     )
 

@@ -31,9 +31,9 @@ WAITS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900, 1_800
 JITTER = 0.2
 
 
-def sweep(webhooks: Webhooks | None = None) -> int:
+def sweep(webhooks: Webhooks | None = None, now: datetime | None = None) -> int:
     """Make and send what is due, in all tenants; how many digests were made or tried."""
-    now = timezone.now()
+    now = now or timezone.now()
     made = digests.make(now)
     tried = _send_due(now, webhooks or Webhooks(Outbound()))
     Digest.objects.across_tenants().filter(made_at__lt=now - KEPT).exclude(UNSETTLED).delete()
@@ -58,7 +58,7 @@ def _send_due(now: datetime, webhooks: Webhooks) -> int:
             pool.submit(_carrier(digest, webhooks)): digest for digest in held
         }
         for sent in as_completed(under_way):
-            _note(under_way[sent], sent.exception())
+            _note(under_way[sent], sent.exception(), now)
     return len(held)
 
 
@@ -80,12 +80,11 @@ def _carrier(digest: Digest, webhooks: Webhooks) -> Callable[[], None]:
     return partial(webhooks.send, digest, secrets.of(digest.tenant_id, digest.address))
 
 
-def _note(digest: Digest, error: BaseException | None) -> None:
+def _note(digest: Digest, error: BaseException | None, now: datetime) -> None:
     """Nothing when the hold was lost, or the target was forgotten, meanwhile."""
     ours = Digest.objects.filter(
         UNSETTLED, tenant=digest.tenant_id, pk=digest.pk, attempts=digest.attempts
     )
-    now = timezone.now()
     if error is None:
         ours.update(sent_at=now, last_error=None)
         return

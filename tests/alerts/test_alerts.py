@@ -2,6 +2,8 @@
 
 import threading
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -131,13 +133,14 @@ def test_alerts_are_listed_newest_first_in_pages_and_filtered(acme: str) -> None
 
     assert [alert.id for alert in first.alerts + second.alerts] == expected
     assert second.next is None
-    for which, number in (
+    filters: list[tuple[dict[str, Any], int]] = [
         ({"states": [State.OPEN]}, 5),
         ({"states": [State.RESOLVED, State.ACKNOWLEDGED]}, 1),
         ({"rule": "other"}, 1),
         ({"agent_id": "a-1"}, 2),
-    ):
-        page = alert_services.list_alerts(tenant=acme, **which)  # type: ignore[arg-type]
+    ]
+    for which, number in filters:
+        page = alert_services.list_alerts(tenant=acme, **which)
         assert len(page.alerts) == number, which
 
 
@@ -147,13 +150,14 @@ def test_mallory_sees_what_she_would_see_if_there_were_no_alert(acme: str, globe
     assert alert_services.list_alerts(tenant=globex).alerts == []
     page = alert_services.list_alerts(tenant=globex, after=alert.id, agent_id="a-1")
     assert (page.alerts, page.next) == ([], None)
-    for attempt in (
+    attempts: list[Callable[[uuid.UUID], object]] = [
         lambda at: alert_services.get_alert(tenant=globex, alert_id=at),
         lambda at: alert_services.acknowledge_alert(tenant=globex, alert_id=at, by=MALLORY),
         lambda at: alert_services.resolve_alert(
             tenant=globex, alert_id=at, reason="mine", by=MALLORY
         ),
-    ):
+    ]
+    for attempt in attempts:
         said = set()
         for alert_id in (alert.id, uuid.uuid4()):
             with pytest.raises(Refused) as refused:

@@ -14,7 +14,7 @@ from events.facts import Envelope, Fact, TenantFact
 from events.log import read
 from events.models import Event
 from events.vocabulary import AgentHealthCheckPassedEvent
-from projections.alerts import alert_services, hearing, lapses, rule_services
+from projections.alerts import alert_services, hearing, lapses, rule_services, standing
 from projections.alerts.models import Alert, State
 from projections.alerts.troubles import QUIET
 from tests.alerts.fleet import (
@@ -231,11 +231,9 @@ def test_who_lost_the_race_counts_what_is_newer(acme: str, monkeypatch: pytest.M
     rule(acme, events="AgentTaskFailedEvent")
     happen(acme, failed(task_id="t-1"))
     # As seen by a handler that looked before the other had opened the alert.
-    real = hearing.standing.unresolved
+    real = standing.unresolved
     looks: list[dict[str, Alert]] = [{}]
-    monkeypatch.setattr(
-        hearing.standing, "unresolved", lambda *of: looks.pop() if looks else real(*of)
-    )
+    monkeypatch.setattr(standing, "unresolved", lambda *of: looks.pop() if looks else real(*of))
 
     happen(acme, failed(task_id="t-2"))
 

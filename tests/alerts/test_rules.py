@@ -8,7 +8,7 @@ import pytest
 from events.log import read
 from events.models import Event
 from events.tenants import Refused
-from projections.alerts import rule_services
+from projections.alerts import rule_services, validation
 from projections.alerts.models import AlertRule, Kind
 from projections.alerts.rules import Rule
 from projections.notify import secrets
@@ -128,13 +128,13 @@ def test_who_changes_a_rule_that_was_changed_meanwhile_is_told(
     acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule(acme, events="AgentPausedEvent")
-    real = rule_services.validation.check_rule
+    real = validation.check_rule
 
     def meanwhile(made: Rule, **more: Any) -> None:
         real(made, **more)
         AlertRule.objects.filter(tenant=acme, name="mine").update(revision=7)
 
-    monkeypatch.setattr(rule_services.validation, "check_rule", meanwhile)
+    monkeypatch.setattr(validation, "check_rule", meanwhile)
     with pytest.raises(Refused, match="Look again") as refused:
         update(acme, "mine", enabled=False)
 
