@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from events import tenants
-from events.bus import InMemoryEventBus
+from events.bus import InMemoryEventBus, events_committed
 from projections.alerts import hearing
 
 
@@ -24,4 +24,5 @@ def listening() -> Iterator[InMemoryEventBus]:
     bus = InMemoryEventBus()
     bus.subscribe("*", hearing.hear, name="alerts")
     yield bus
+    events_committed.disconnect(bus._hear)  # or it would hear the next test's until it is collected
     assert bus.failures == []

@@ -241,6 +241,22 @@ def test_who_lost_the_race_counts_what_is_newer(acme: str, monkeypatch: pytest.M
     assert alert.recurrences == 1
 
 
+def test_who_read_the_alert_before_another_counted_counts_too(
+    acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule(acme, events="AgentTaskFailedEvent")
+    happen(acme, failed(task_id="t-1"))
+    before = standing.unresolved(acme, "a-1")
+    happen(acme, failed(task_id="t-2"))
+    real, looks = standing.unresolved, [before]
+    monkeypatch.setattr(standing, "unresolved", lambda *of: looks.pop() if looks else real(*of))
+
+    happen(acme, failed(task_id="t-3"))
+
+    (alert,) = alerts(acme)
+    assert alert.recurrences == 2
+
+
 def test_an_event_that_concerns_nobody_costs_no_query(acme: str) -> None:
     happen(acme, created(), AgentHealthCheckPassedEvent("a-1"))
     row = Event.objects.get(tenant=acme, type="AgentHealthCheckPassedEvent")
