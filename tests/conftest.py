@@ -30,6 +30,7 @@ NO_DATABASE = [
     "house/test_rooms.py",
     "house/test_start.py",
     "log/test_notes.py",
+    "outbound",
 ]
 collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 

@@ -8,7 +8,7 @@ after the one before has been taken or given up.
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Min, Q
+from django.db.models import Exists, Max, Min, OuterRef, Q
 
 from projections.alerts.models import UNRESOLVED, Alert
 from projections.notify import wording
@@ -23,8 +23,15 @@ TARGETS_AT_ONCE = 500
 
 def make(now: datetime) -> int:
     """Make the digests that are due, in all tenants; how many."""
+    before = Digest.objects.across_tenants().filter(
+        UNSETTLED | Q(made_at__gt=now - APART),
+        tenant=OuterRef("tenant"),
+        channel=OuterRef("channel"),
+        address=OuterRef("address"),
+    )
     gathered = (
         Notice.objects.across_tenants()
+        .filter(~Exists(before))
         .values_list("tenant_id", "channel", "address")
         .annotate(first=Min("at"), last=Max("at"))
         .filter(Q(last__lte=now - CALM) | Q(first__lte=now - LONGEST))
@@ -33,14 +40,7 @@ def make(now: datetime) -> int:
     return sum(
         _make_one(tenant, (Channel(channel), address), now)
         for tenant, channel, address, *_ in gathered
-        if not _must_wait(tenant, (Channel(channel), address), now)
     )
-
-
-def _must_wait(tenant: str, target: Target, now: datetime) -> bool:
-    channel, address = target
-    digests = Digest.objects.filter(tenant=tenant, channel=channel, address=address)
-    return digests.filter(UNSETTLED).exists() or digests.filter(made_at__gt=now - APART).exists()
 
 
 def _make_one(tenant: str, target: Target, now: datetime) -> bool:

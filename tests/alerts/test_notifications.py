@@ -32,6 +32,7 @@ from tests.alerts.fleet import (
     failed,
     happen,
     outage,
+    paused,
     recovery,
     rule,
     stand,
@@ -370,6 +371,24 @@ class TestATargetThatDoesNotTake:
         gate.set()
         thread.join(10)
         assert sent_while_the_other_waited == 1
+
+    def test_holds_up_no_other_tenant_however_many_there_are(
+        self, acme: str, globex: str, bob: str, listening: InMemoryEventBus
+    ) -> None:
+        dead = [f"https://{number}.{globex}.example.org/" for number in range(30)]
+        for number in range(3):
+            urls = dead[number * 10 : number * 10 + 10]
+            rule(globex, f"r{number}", events="AgentPausedEvent", webhooks=urls)
+        happen(globex, paused())
+        now = timezone.now() + FIRST
+        digests.make(now - timedelta(seconds=1))
+        rule(acme, events="AgentPausedEvent", emails=[bob])
+        happen(acme, paused())
+
+        sending.sweep(Webhooks(Recorder([500] * 30)), now)
+
+        assert len(mails_to(bob)) == 1
+        assert Digest.objects.filter(tenant=globex, attempts=1).count() == 4
 
     def test_is_no_target_any_more_when_no_rule_names_it(self, acme: str, told: str) -> None:
         recorder = Recorder([500])
