@@ -33,6 +33,7 @@ NO_DATABASE = [
     "projections/test_fleet.py",
     "projections/test_tasks.py",
     "schemas/test_summary.py",
+    "outbound",
 ]
 collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 

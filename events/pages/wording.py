@@ -51,7 +51,16 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "SignInFailed": lambda d: str(d["username"]),
     "AccessDenied": lambda d: f"{d['principal']} as {d['role']}: {d['method']} {d['route']}",
     "TenantViewedBySuperuser": lambda d: str(d["username"]),
+    "AlertRuleChanged": lambda d: f"{d['rule']}: {', '.join(d['changed'])}",
+    "AlertRuleDeleted": lambda d: str(d["rule"]),
+    "AlertAcknowledged": lambda d: _alert(d, "note"),
+    "AlertResolved": lambda d: _alert(d, "reason"),
 }
+
+
+def _alert(d: Data, said: str) -> str:
+    of = f"{d['rule']} of {d['agent_id']}" if d["agent_id"] else str(d["rule"])
+    return f"{of}: {d[said]}" if d[said] else of
 
 
 def line(event: Event) -> str:

@@ -13,6 +13,10 @@ from events.facts import DomainEvent, Envelope, Fact, TenantFact
 from events.registry import UnknownFact
 from events.tenant_facts import (
     AccessDenied,
+    AlertAcknowledged,
+    AlertResolved,
+    AlertRuleChanged,
+    AlertRuleDeleted,
     LogExported,
     MemberAdded,
     MemberChanged,
@@ -51,6 +55,10 @@ TENANT_FACTS: list[Fact] = [
     LogExported("csv", None, 17, {"types": ["SignedIn"]}),
     PayloadErased("a-1", None, "asked for"),
     TenantViewedBySuperuser("root"),
+    AlertRuleChanged("late", {"threshold": 0.9, "emails": 2}),
+    AlertRuleDeleted("late"),
+    AlertAcknowledged("id-1", "late", None, "seen"),
+    AlertResolved("id-1", "agent-unhealthy", "a-1", "not needed"),
 ]
 FACTS: list[Fact] = [*ONE_OF_EACH, *TENANT_FACTS]
 
@@ -118,7 +126,7 @@ def test_every_fact_is_registered_under_its_own_name() -> None:
 def test_there_are_fourteen_domain_events_and_twelve_facts_of_the_tenant() -> None:
     assert len(registry.DOMAIN_EVENTS) == 14
     assert all(issubclass(fact, DomainEvent) for fact in registry.DOMAIN_EVENTS)
-    assert len(registry.TENANT_FACTS) == 12
+    assert len(registry.TENANT_FACTS) == 16
     assert all(issubclass(fact, TenantFact) for fact in registry.TENANT_FACTS)
 
 
