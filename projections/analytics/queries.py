@@ -1,0 +1,241 @@
+"""What the statistics say: how tasks ended in a range of time, in whole buckets.
+
+    task_statistics("acme", since, until, "hour")   a series, and what agents and types did
+    task_series("acme", since, until, "day", kind="agent", name="a-1")
+    completion_rate("acme", minutes=15)             of the last minutes
+
+Definitions and errors: docs/analytics.md.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+
+from events.generations import live
+from events.models import SubscriptionCheckpoint
+from projections.analytics.buckets import (
+    LENGTH,
+    RESOLUTIONS,
+    Piece,
+    Resolution,
+    ceil,
+    edges,
+    floor,
+    pieces,
+)
+from projections.analytics.measure import Measured, Tally
+from projections.analytics.read_model import NAME, Kind
+from projections.models import TaskStatisticsRow
+
+MOST_BUCKETS = 1_500
+MOST_NAMED = 100
+MOST_MINUTES = 366 * 24 * 60
+_AGENTS_AT_ONCE = 1_000
+
+
+class BadRange(ValueError):
+    """The range of time cannot be told; the message says what can."""
+
+
+class Bucket(Measured, frozen=True, kw_only=True):
+    """since: where the bucket begins."""
+
+    since: datetime
+
+
+class Named(Measured, frozen=True, kw_only=True):
+    """Of one agent or type."""
+
+    name: str
+
+
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    """Those that are not named, together."""
+
+    number: int
+    completed: int
+    failed: int
+
+
+class Breakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """items: of those of which tasks ended, with the most first, then by name."""
+
+    items: tuple[Named, ...]
+    rest: Rest
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """since, until: the range in whole buckets. buckets: all of them, in order, empty ones too."""
+
+    bucket: Resolution
+    since: datetime
+    until: datetime
+    total: Measured
+    buckets: tuple[Bucket, ...]
+
+
+class TaskStatistics(Series, frozen=True, kw_only=True):
+    """seq: the log has been counted at least up to it. Agents and types of the same range."""
+
+    seq: int
+    agents: Breakdown
+    types: Breakdown
+
+
+class CompletionRate(msgspec.Struct, frozen=True, kw_only=True):
+    """rate: of the tasks that ended, 0 to 1; None when none did."""
+
+    since: datetime
+    completed: int
+    failed: int
+    rate: float | None
+
+
+def task_statistics(
+    tenant: str, since: datetime, until: datetime, bucket: Resolution, *, most: int = MOST_NAMED
+) -> TaskStatistics:
+    """Everything of one range: since is rounded down to an edge of the buckets, until up.
+
+    most: how many agents, and types, are named; the rest is said in sum. Raises BadRange for a
+    range that is empty, or has more than MOST_BUCKETS.
+    """
+    checkpoint = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=NAME)
+    seq = checkpoint.values_list("seq", flat=True).first()
+    series = task_series(tenant, since, until, bucket)
+    return TaskStatistics(
+        **msgspec.structs.asdict(series),
+        seq=seq or 0,
+        agents=_breakdown(tenant, "agent", series, most),
+        types=_breakdown(tenant, "type", series, most),
+    )
+
+
+def task_series(
+    tenant: str,
+    since: datetime,
+    until: datetime,
+    bucket: Resolution,
+    *,
+    kind: Kind = "tenant",
+    name: str = "",
+) -> Series:
+    """The buckets of a range, of the tenant or of one agent or type. As `task_statistics`."""
+    since, until = _whole_buckets(since, until, bucket)
+    total, tallies = Tally(), defaultdict[datetime, Tally](Tally)
+    rows = _rows(tenant, kind, [Piece(bucket, since, until)]).filter(name=name)
+    for begin, *row in rows.values_list("bucket", *Tally.COLUMNS):
+        tallies[begin].add(row)
+        total.add(row)
+    return Series(
+        bucket=bucket,
+        since=since,
+        until=until,
+        total=Measured(**total.fields(until - since)),
+        buckets=tuple(
+            Bucket(since=edge, **tallies[edge].fields(LENGTH[bucket]))
+            for edge in edges(since, until, bucket)
+        ),
+    )
+
+
+def completion_rate(
+    tenant: str,
+    minutes: int,
+    *,
+    agents: Collection[str] | None = None,
+    now: datetime | None = None,
+) -> CompletionRate:
+    """Of the last minutes, and of the one that has begun; of these agents, when they are named.
+
+    One query, and one more for each 1,000 agents. Raises BadRange for no minutes, or more than a
+    year of them.
+    """
+    if not 1 <= minutes <= MOST_MINUTES:
+        raise BadRange(f"minutes must be 1 to {MOST_MINUTES}.")
+    now = now or timezone.now()
+    since = floor(now - timedelta(minutes=minutes), "minute")
+    range_ = pieces(since, ceil(now, "minute"))
+    completed = failed = 0
+    if agents is None:
+        completed, failed = _ended(_rows(tenant, "tenant", range_))
+    else:
+        names = sorted(set(agents))
+        for start in range(0, len(names), _AGENTS_AT_ONCE):
+            some = names[start : start + _AGENTS_AT_ONCE]
+            more = _ended(_rows(tenant, "agent", range_).filter(name__in=some))
+            completed, failed = completed + more[0], failed + more[1]
+    ended = completed + failed
+    return CompletionRate(
+        since=since,
+        completed=completed,
+        failed=failed,
+        rate=completed / ended if ended else None,
+    )
+
+
+def _whole_buckets(
+    since: datetime, until: datetime, bucket: Resolution
+) -> tuple[datetime, datetime]:
+    if bucket not in RESOLUTIONS:
+        raise BadRange(f"bucket must be one of {', '.join(RESOLUTIONS)}.")
+    if since >= until:
+        raise BadRange("since must be before until.")
+    try:
+        since, until = floor(since, bucket), ceil(until, bucket)
+    except OverflowError:
+        raise BadRange("until must be a day before the end of the year 9999.") from None
+    number = (until - since) // LENGTH[bucket]
+    if number > MOST_BUCKETS:
+        raise BadRange(
+            f"These are {number} buckets of a {bucket}; at most {MOST_BUCKETS} are given. Ask for "
+            f"less time{'' if bucket == 'day' else ' or for longer buckets'}."
+        )
+    return since, until
+
+
+def _breakdown(tenant: str, kind: Kind, series: Series, most: int) -> Breakdown:
+    rows = _rows(tenant, kind, pieces(series.since, series.until))
+    ranked = list(
+        rows.values("name")
+        .annotate(ended_well=Sum("completed"), ended_badly=Sum("failed"))
+        .values_list("name", "ended_well", "ended_badly")
+    )
+    # Here and not in the database, whose collation would order names differently on each engine.
+    ranked.sort(key=lambda each: (-each[1] - each[2], each[0]))
+    rest = ranked[most:]
+    tallies = {name: Tally() for name, _, _ in ranked[:most]}
+    named = rows.filter(name__in=tallies).values_list("name", *Tally.COLUMNS)
+    for name, *row in named.iterator():
+        tallies[name].add(row)
+    return Breakdown(
+        items=tuple(
+            Named(name=name, **tally.fields(series.until - series.since))
+            for name, tally in tallies.items()
+        ),
+        rest=Rest(
+            number=len(rest),
+            completed=sum(completed for _, completed, _ in rest),
+            failed=sum(failed for _, _, failed in rest),
+        ),
+    )
+
+
+def _rows(tenant: str, kind: Kind, range_: list[Piece]) -> QuerySet[TaskStatisticsRow]:
+    within = Q(
+        *(
+            Q(resolution=piece.resolution, bucket__gte=piece.since, bucket__lt=piece.until)
+            for piece in range_
+        ),
+        _connector=Q.OR,
+    )
+    return live(TaskStatisticsRow, NAME, tenant).filter(within, kind=kind)
+
+
+def _ended(rows: QuerySet[TaskStatisticsRow]) -> tuple[int, int]:
+    found: dict[str, Any] = rows.aggregate(completed=Sum("completed"), failed=Sum("failed"))
+    return found["completed"] or 0, found["failed"] or 0
