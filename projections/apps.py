@@ -6,6 +6,6 @@ class ProjectionsConfig(AppConfig):
     verbose_name = "Projections"
 
     def ready(self) -> None:
-        from projections.listening import listen
+        from projections import listening
 
-        listen()
+        listening.listen()

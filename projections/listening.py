@@ -1,10 +1,8 @@
-"""Who in `projections` hears of what: each projection, reaction, sweep and companion in a line."""
+"""Everything that listens to the log in this room, on one page."""
 
 from events.bus import event_bus
+from projections.analytics import readmodel as analytics
 
 
 def listen() -> None:
-    from projections.analytics.read_model import TYPES as ANALYTICS_TYPES
-    from projections.analytics.read_model import analytics
-
-    event_bus.project(ANALYTICS_TYPES, analytics)
+    event_bus.project(analytics.TYPES, analytics.analytics)

@@ -13,7 +13,7 @@ AGENT_ID_LENGTH = 256
 
 
 class AgentTypeRow(models.Model):
-    """See `projections.analytics.read_model.AgentType`."""
+    """See `projections.analytics.readmodel.AgentType`."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
@@ -36,7 +36,7 @@ class AgentTypeRow(models.Model):
 
 
 class TaskStatisticsRow(models.Model):
-    """See `projections.analytics.read_model.TaskStatistics`."""
+    """See `projections.analytics.readmodel.TaskStatistics`."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"

@@ -30,6 +30,9 @@ NO_DATABASE = [
     "house/test_rooms.py",
     "house/test_start.py",
     "log/test_notes.py",
+    "projections/analytics/test_buckets.py",
+    "projections/analytics/test_fold.py",
+    "projections/analytics/test_sketch.py",
 ]
 collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 

@@ -6,20 +6,21 @@ from typing import Any
 
 import msgspec
 
+from events.facts import Number
 from projections.analytics import sketch
 
 MINUTE = timedelta(minutes=1)
 
 
 class ExecutionTime(msgspec.Struct, frozen=True, kw_only=True):
-    """Of completed tasks, in milliseconds; null where there were none. min, max and mean are exact,
-    the percentiles (nearest rank) within `sketch.RELATIVE_ERROR`."""
+    """Of completed tasks, in milliseconds; null where there were none. min and max are exact, mean
+    to a float, the percentiles (nearest rank) within `sketch.RELATIVE_ERROR`."""
 
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    min: float | None = None
-    max: float | None = None
+    p50: Number | None = None
+    p95: Number | None = None
+    p99: Number | None = None
+    min: Number | None = None
+    max: Number | None = None
     mean: float | None = None
 
 
@@ -92,15 +93,21 @@ class Tally:
         bins = sketch.merged(self._sketches)
         shortest, longest = min(self._extremes), max(self._extremes)
 
-        def percentile(percent: int) -> float:
-            # No time is outside of these; so the extremes are exact as percentiles too.
-            return max(shortest, min(longest, sketch.percentile(bins, percent))) / 1000
+        def percentile(percent: int) -> Number:
+            # No time is outside of these, so that of equal times the percentile is exact.
+            return _ms(max(shortest, min(longest, sketch.percentile(bins, percent))))
 
         return ExecutionTime(
             p50=percentile(50),
             p95=percentile(95),
             p99=percentile(99),
-            min=shortest / 1000,
-            max=longest / 1000,
+            min=_ms(shortest),
+            max=_ms(longest),
             mean=self.total_us / (1000 * self.completed),
         )
+
+
+def _ms(us: Number) -> Number:
+    """Whole milliseconds stay whole, and so exact beyond what a float holds."""
+    whole, rest = divmod(us, 1000)
+    return us / 1000 if rest else int(whole)

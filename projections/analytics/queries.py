@@ -28,7 +28,7 @@ from projections.analytics.buckets import (
     pieces,
 )
 from projections.analytics.measure import Measured, Tally
-from projections.analytics.read_model import NAME, Kind
+from projections.analytics.readmodel import NAME, Kind
 from projections.models import TaskStatisticsRow
 
 MOST_BUCKETS = 1_500
@@ -39,7 +39,12 @@ _SUMS = {"completed_sum": Sum("completed"), "failed_sum": Sum("failed")}
 
 
 class BadRange(ValueError):
-    """The range of time cannot be told; the message says what can."""
+    """The range of time cannot be told: which parameter is to blame, and what it has to be."""
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(f"{parameter} {detail}")
+        self.parameter = parameter
+        self.detail = detail
 
 
 class Bucket(Measured, frozen=True, kw_only=True):
@@ -96,6 +101,12 @@ class CompletionRate(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None
 
 
+def counted_up_to(tenant: str) -> int:
+    """The last seq of the tenant's log that the statistics have counted."""
+    checkpoint = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=NAME)
+    return checkpoint.values_list("seq", flat=True).first() or 0
+
+
 def task_statistics(
     tenant: str, since: datetime, until: datetime, bucket: Resolution, *, most: int = MOST_NAMED
 ) -> TaskStatistics:
@@ -104,12 +115,11 @@ def task_statistics(
     most: how many agents, and types, are named; the rest is said in sum. Raises BadRange for a
     range that is empty, or has more than MOST_BUCKETS.
     """
-    checkpoint = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=NAME)
-    seq = checkpoint.values_list("seq", flat=True).first()
+    seq = counted_up_to(tenant)  # first: what is read after it is at least as new
     series = task_series(tenant, since, until, bucket)
     return TaskStatistics(
         **msgspec.structs.asdict(series),
-        seq=seq or 0,
+        seq=seq,
         agents=_breakdown(tenant, "agent", series, most),
         types=_breakdown(tenant, "type", series, most),
     )
@@ -156,7 +166,7 @@ def completion_rate(
     agents. Raises BadRange for no minutes, or more than a year of them.
     """
     if not 1 <= minutes <= MOST_MINUTES:
-        raise BadRange(f"minutes must be 1 to {MOST_MINUTES}.")
+        raise BadRange("minutes", f"must be 1 to {MOST_MINUTES}.")
     now = now or timezone.now()
     since = floor(now - timedelta(minutes=minutes), "minute")
     completed = failed = 0
@@ -189,18 +199,19 @@ def _whole_buckets(
     since: datetime, until: datetime, bucket: Resolution
 ) -> tuple[datetime, datetime]:
     if bucket not in RESOLUTIONS:
-        raise BadRange(f"bucket must be one of {', '.join(RESOLUTIONS)}.")
+        raise BadRange("bucket", f"must be one of {', '.join(RESOLUTIONS)}.")
     if since >= until:
-        raise BadRange("since must be before until.")
+        raise BadRange("since", "must be before until.")
     try:
         since, until = floor(since, bucket), ceil(until, bucket)
     except OverflowError:
-        raise BadRange("until must be a day before the end of the year 9999.") from None
+        raise BadRange("until", "must be a day before the end of the year 9999.") from None
     number = (until - since) // LENGTH[bucket]
     if number > MOST_BUCKETS:
         raise BadRange(
-            f"These are {number} buckets of a {bucket}; at most {MOST_BUCKETS} are given. Ask for "
-            f"less time{'' if bucket == 'day' else ' or for longer buckets'}."
+            "since",
+            f"is {number} {bucket}s before until, and at most {MOST_BUCKETS} buckets are given. "
+            f"Ask for less time{'' if bucket == 'day' else ' or for longer buckets'}.",
         )
     return since, until
 

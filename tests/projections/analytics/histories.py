@@ -19,7 +19,7 @@ from events.vocabulary import (
     Capability,
     Usage,
 )
-from projections.analytics.read_model import AgentType, TaskStatistics, analytics, project
+from projections.analytics.readmodel import AgentType, TaskStatistics, analytics, project
 from projections.models import AgentTypeRow, TaskStatisticsRow
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -119,11 +119,11 @@ def count_naively(events: Sequence[Any]) -> dict[tuple[str, str, datetime, str],
                 ("type", TYPES[event.agent_id]),
                 ("agent", event.agent_id),
             ):
-                _count(found[resolution, kind, bucket, name], event)
+                count_one(found[resolution, kind, bucket, name], event)
     return found
 
 
-def _count(naive: Naive, event: Any) -> None:
+def count_one(naive: Naive, event: Any) -> None:
     if isinstance(event, AgentTaskFailedEvent):
         naive.failed += 1
         return
@@ -136,24 +136,25 @@ def _count(naive: Naive, event: Any) -> None:
         naive.output_tokens += event.usage.output_tokens
 
 
+TABLES: dict[Any, Any] = {AgentType: AgentTypeRow, TaskStatistics: TaskStatisticsRow}
+
+
 def store(tenant: str, rows: dict[Any, Any], generation: int = 1) -> None:
-    """Write them as the table holds them."""
-    for struct, model in ((AgentType, AgentTypeRow), (TaskStatistics, TaskStatisticsRow)):
-        model._default_manager.filter(tenant=tenant, generation=generation).delete()
-        model._default_manager.bulk_create(
+    """Write them as the tables hold them, in place of what was there."""
+    for kind, model in TABLES.items():
+        model.objects.filter(tenant=tenant, generation=generation).delete()
+        model.objects.bulk_create(
             model(tenant_id=tenant, generation=generation, **msgspec.structs.asdict(row))
             for (table, _), row in rows.items()
-            if table is struct
+            if table is kind
         )
 
 
 def stored(tenant: str) -> dict[Any, Any]:
     """Read them back."""
     rows: dict[Any, Any] = {}
-    for struct, model in ((AgentType, AgentTypeRow), (TaskStatistics, TaskStatisticsRow)):
-        for values in model._default_manager.filter(tenant=tenant).values_list(
-            *struct.__struct_fields__
-        ):
-            row = struct(*(bytes(v) if isinstance(v, memoryview) else v for v in values))
-            rows[struct, analytics.key(row)] = row
+    for kind, model in TABLES.items():
+        for values in model.objects.filter(tenant=tenant).values_list(*kind.__struct_fields__):
+            row = kind(*(bytes(v) if isinstance(v, memoryview) else v for v in values))
+            rows[kind, analytics.key(row)] = row
     return rows

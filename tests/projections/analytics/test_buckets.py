@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.analytics.buckets import LENGTH, Piece, Resolution, ceil, edges, floor, pieces
@@ -12,6 +12,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 minutes = st.integers(0, 10 * 24 * 60).map(lambda n: MONDAY + timedelta(minutes=n))
 
 
+@settings(max_examples=50, deadline=None)
 @given(minutes, minutes)
 def test_pieces_are_the_range_without_gap_or_overlap_in_the_longest_buckets(
     since: datetime, until: datetime

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.vocabulary import AgentTaskFailedEvent, Usage
-from projections.analytics.read_model import (
+from projections.analytics.readmodel import (
     AgentType,
     TaskStatistics,
     microseconds,
@@ -28,6 +28,7 @@ from tests.projections.analytics.histories import (
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(histories)
 def test_rows_are_what_a_naive_count_says(history: list[Any]) -> None:
     rows = {
@@ -52,6 +53,7 @@ def test_rows_are_what_a_naive_count_says(history: list[Any]) -> None:
             assert abs(found - exact) <= 0.010_000_001 * exact
 
 
+@settings(max_examples=50, deadline=None)
 @given(histories, st.randoms(use_true_random=False))
 def test_the_order_of_different_agents_events_changes_nothing(
     history: list[Any], chance: Any
@@ -125,7 +127,7 @@ def test_what_an_event_touches_is_among_what_it_asks_for() -> None:
         asked.add((table, key))
 
     event = completed("a-one", MONDAY)
-    list(project(event, known))  # type: ignore[arg-type]
+    list(project(event, known))
 
     touched = set(touches(event))
     assert touched <= asked

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.analytics.sketch import (
@@ -27,6 +27,7 @@ def sketch_of(us: Iterable[int]) -> bytes:
     return sketch
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(times, min_size=1, max_size=200), st.integers(1, 100))
 def test_every_percentile_is_within_one_percent_of_the_nearest_rank(
     us: list[int], percent: int
@@ -38,6 +39,7 @@ def test_every_percentile_is_within_one_percent_of_the_nearest_rank(
     assert abs(found - exact) <= (RELATIVE_ERROR + ROUNDING) * exact
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(times, max_size=60), st.randoms(use_true_random=False))
 def test_the_bytes_are_the_same_in_whatever_order_it_was_filled(
     us: list[int], chance: object
@@ -47,6 +49,7 @@ def test_the_bytes_are_the_same_in_whatever_order_it_was_filled(
     assert sketch_of(shuffled) == sketch_of(us)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(times, max_size=20), max_size=6))
 def test_merging_parts_in_any_grouping_is_counting_the_whole(parts: list[list[int]]) -> None:
     sketches = [sketch_of(part) for part in parts]
