@@ -99,3 +99,15 @@ class TenantViewedBySuperuser(TenantFact, frozen=True):
     """The installation's superuser looked in, being no member: one an hour per person."""
 
     username: str
+
+
+class EventSkipped(TenantFact, frozen=True):
+    """A person had a subscription leave out one event that it could not handle; all others know of
+    it. `stream_id` is the event's stream, an agent's id where `stream_type` is `agent`."""
+
+    subscription: str
+    stream_type: str
+    stream_id: str
+    event_id: str
+    seq: int
+    reason: str

@@ -33,6 +33,9 @@ NO_DATABASE = [
     "projections/analytics/test_buckets.py",
     "projections/analytics/test_fold.py",
     "projections/analytics/test_sketch.py",
+    "projections/test_fleet.py",
+    "projections/test_tasks.py",
+    "schemas/test_summary.py",
 ]
 collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 

@@ -24,6 +24,9 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentmesh_site.settings")
     django.setup()
     from agentmesh_site.demo.fleet import DemoOrders
+    from events.worker import wakeups
+
+    wakeups.tell_others()
 
     stop = threading.Event()
 

@@ -1,8 +1,8 @@
 """Where subscriptions begin to read: each tenant's log has a checkpoint for each subscription.
 
-A subscription that starts now starts when a worker, or a server, first meets it: at the end of every
-log that is there then. A log that is made later is read from its first event; of one that is
-imported reactions hear what comes after it, since they do not hear what happened elsewhere.
+A subscription that starts now starts when a worker first meets it: at the end of every log that is
+there then. A log that is made later is read from its first event; of one that is imported reactions
+hear what comes after it, since they do not hear what happened elsewhere.
 """
 
 from collections.abc import Iterable

@@ -24,6 +24,8 @@ BENCHMARKS = {
     "verify": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
     "export": ("postgresql", "sqlite"),
+    "projections": ("postgresql", "sqlite"),
+    "subscribers": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 
