@@ -185,9 +185,11 @@ def test_the_busiest_are_named_and_the_rest_is_said(acme: str) -> None:
 
 def test_names_of_equal_weight_stand_in_the_order_of_their_characters(acme: str) -> None:
     names = ["a-b", "aBc", "a_c", "abc"]
-    store(acme, fold(completed(name, MONDAY) for name in reversed(names)))
+    # Each in another piece of the range, the last one first.
+    ends = [MONDAY + HOUR * each for each in (48, 30, 23, 22)]
+    store(acme, fold(completed(name, at) for name, at in zip(names, ends, strict=True)))
 
-    found = task_statistics(acme, MONDAY, MONDAY + HOUR, "hour")
+    found = task_statistics(acme, MONDAY + 22 * HOUR, MONDAY + 49 * HOUR, "hour")
 
     assert [each.name for each in found.agents.items] == sorted(names)
 

@@ -91,7 +91,7 @@ def test_what_is_longer_than_any_command_may_record_counts_as_the_longest() -> N
 
 def test_the_widest_sketch_is_bounded() -> None:
     # The promise of docs/analytics.md.
-    assert bin_of(LONGEST_US) + 1 <= 2_600
+    assert bin_of(LONGEST_US) + 1 == 2_531
 
 
 def test_without_times_there_is_no_percentile() -> None:
