@@ -1,17 +1,20 @@
 """The tables of this room; each stands in the folder of what keeps it."""
 
 from projections.alerts.models import AgentTags, Alert, AlertRule
+from projections.analytics.models import AgentTypeRow, TaskStatisticsRow
 from projections.fleet.models import FleetRow
 from projections.notify.models import Digest, Notice, WebhookSecret
 from projections.tasks.models import TaskRow
 
 __all__ = [
     "AgentTags",
+    "AgentTypeRow",
     "Alert",
     "AlertRule",
     "Digest",
     "FleetRow",
     "Notice",
     "TaskRow",
+    "TaskStatisticsRow",
     "WebhookSecret",
 ]
