@@ -48,6 +48,9 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "SignedIn": lambda d: str(d["username"]),
     "SignInFailed": lambda d: str(d["username"]),
     "AccessDenied": lambda d: f"{d['principal']} as {d['role']}: {d['method']} {d['route']}",
+    "MassLossSuspected": lambda d: f"{d['silent']} of {d['healthy']} agents fell silent",
+    "MassLossConfirmed": lambda d: str(d["reason"]),
+    "MassLossResolved": lambda d: str(d["reason"]),
     "TenantViewedBySuperuser": lambda d: str(d["username"]),
 }
 

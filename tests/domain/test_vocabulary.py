@@ -14,6 +14,9 @@ from events.registry import UnknownFact
 from events.tenant_facts import (
     AccessDenied,
     LogExported,
+    MassLossConfirmed,
+    MassLossResolved,
+    MassLossSuspected,
     MemberAdded,
     MemberChanged,
     MemberRemoved,
@@ -50,6 +53,9 @@ TENANT_FACTS: list[Fact] = [
     AccessDenied("user:carol", "POST", "/agents", "auditor"),
     LogExported("csv", None, 17, {"types": ["SignedIn"]}),
     PayloadErased("a-1", None, "asked for"),
+    MassLossSuspected(2, 5, ("a-1", "a-2")),
+    MassLossConfirmed("the data centre burnt down"),
+    MassLossResolved("1 of 5 agents are silent now."),
     TenantViewedBySuperuser("root"),
 ]
 FACTS: list[Fact] = [*ONE_OF_EACH, *TENANT_FACTS]
@@ -115,10 +121,10 @@ def test_every_fact_is_registered_under_its_own_name() -> None:
         assert registry.fact_type(fact.type, fact.version) is type(fact)
 
 
-def test_there_are_fourteen_domain_events_and_twelve_facts_of_the_tenant() -> None:
+def test_there_are_fourteen_domain_events_and_fifteen_facts_of_the_tenant() -> None:
     assert len(registry.DOMAIN_EVENTS) == 14
     assert all(issubclass(fact, DomainEvent) for fact in registry.DOMAIN_EVENTS)
-    assert len(registry.TENANT_FACTS) == 12
+    assert len(registry.TENANT_FACTS) == 15
     assert all(issubclass(fact, TenantFact) for fact in registry.TENANT_FACTS)
 
 
