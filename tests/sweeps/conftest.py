@@ -133,4 +133,4 @@ def seq(tenant: str) -> int:
 @pytest.fixture
 def nothing_raised(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
-    assert [record.getMessage() for record in caplog.records] == []
+    assert [record.getMessage() for record in caplog.get_records("call")] == []

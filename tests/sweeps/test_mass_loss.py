@@ -306,6 +306,38 @@ def test_after_a_confirmed_mass_loss_another_is_suspected_again(suspicious: str,
     assert unhealthy(suspicious) == ["a-01", "a-02", "a-03"]
 
 
+def test_after_a_confirmed_mass_loss_silence_counts_from_the_last_beat(
+    suspicious: str, at: At
+) -> None:
+    confirm(suspicious, at(SILENT))
+    let_time_pass(at(SILENT + 1))
+    rest = [f"a-{number:02}" for number in range(4, 11)]
+    beat(suspicious, "a-04", now=at(SILENT + 20))
+    beat(suspicious, *rest[1:], now=at(SILENT + 60))
+    let_time_pass(at(SILENT + 61))
+    assert type(told(suspicious)[-1]) is MassLossResolved
+
+    let_time_pass(at(SILENT + 20 + TIMEOUT + INSTANT))
+
+    assert unhealthy(suspicious)[3:] == ["a-04"]
+
+
+def test_nothing_is_suspected_where_nothing_is_left_to_decide(acme: str, at: At) -> None:
+    ids = fleet(acme, 10, at(0))
+    for agent_id in ids[:3]:
+        assign(acme, agent_id, at(1))
+        services.record_health_failure(
+            tenant=acme, agent_id=agent_id, reason="x", by=ALICE, now=at(2)
+        )
+    beat(acme, *ids[3:], now=at(50))
+    pause(acme, ids[3], at(51), until=at(SILENT))
+
+    let_time_pass(at(SILENT))
+
+    assert agent(acme, ids[3]).status is Status.AVAILABLE
+    assert told(acme) == []
+
+
 def test_there_is_nothing_to_confirm_without_a_suspicion(acme: str, at: At) -> None:
     with pytest.raises(Refused, match="is not suspected") as refused:
         confirm(acme, at(0))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from agents import claims, command, mass_loss, services, sweep
 from agents.command import Outcome
@@ -216,6 +216,23 @@ def test_one_agents_trouble_is_logged_and_stops_no_other(
 
     assert unhealthy(acme) == ["a-01", "a-03"]
     assert f"The time of {acme}/a-02 does not pass" in caplog.text
+
+
+def test_a_database_that_fails_ends_the_turn_of_its_tenant_alone(
+    acme: str,
+    globex: str,
+    at: At,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fleet(acme, 3, at(0))
+    activate(globex, "b-01", at(0))
+    failing(monkeypatch, OperationalError("locked"), "a-02")
+
+    let_time_pass(at(100))
+
+    assert (unhealthy(acme), unhealthy(globex)) == (["a-01"], ["b-01"])
+    assert f"The time of {acme} does not pass" in caplog.text
 
 
 def test_one_tenants_trouble_is_logged_and_stops_no_other(
