@@ -57,6 +57,7 @@ ROUTES = [
     Route("GET", "/subscriptions", READERS),
     Route("POST", f"{PARKED}/retry", OPERATORS, {}),
     Route("POST", f"{PARKED}/skip", OPERATORS, {"reason": "x"}),
+    Route("GET", "/analytics/tasks", READERS),
     Route("GET", "/members", READERS),
     Route("POST", "/members", ADMINS, {"username": "nobody-there", "role": "auditor"}),
     Route("GET", "/members/{member}", READERS),

@@ -35,16 +35,15 @@ def main() -> None:
 
     _measure_latency(fleet.fresh_tenant())
     tenant = fleet.fresh_tenant()
-    _fill(tenant, EVENTS)
+    fill(tenant, EVENTS)
     _measure_rebuilding(tenant)
 
 
 def _measure_latency(tenant: str) -> None:
     """From the return of a command to the row that a projection's reader finds."""
-    from projections.models import FleetRow  # the rows of the projection "fleet"
-
     from events.generations import live
     from events.worker import wakeups
+    from projections.models import FleetRow  # the rows of the projection "fleet"
     from tests.bench import fleet
 
     wakeups.tell_others()
@@ -79,7 +78,7 @@ def _measure_latency(tenant: str) -> None:
     print(f"| largest | {taken[-1]:.1f} |\n", flush=True)
 
 
-def _fill(tenant: str, events: int) -> None:
+def fill(tenant: str, events: int) -> None:
     from events.log.append import append
     from events.log.proposal import Proposal
     from events.vocabulary import AgentCreatedEvent, Capability
