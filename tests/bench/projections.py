@@ -41,10 +41,9 @@ def main() -> None:
 
 def _measure_latency(tenant: str) -> None:
     """From the return of a command to the row that a projection's reader finds."""
-    from projections.models import FleetRow  # the rows of the projection "fleet"
-
     from events.generations import live
     from events.worker import wakeups
+    from projections.models import FleetRow  # the rows of the projection "fleet"
     from tests.bench import fleet
 
     wakeups.tell_others()
