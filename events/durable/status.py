@@ -124,6 +124,13 @@ def state_of(tenant: str, subscription: str) -> State | None:
     return next((each for each in states(tenant) if each.name == subscription), None)
 
 
+def read_up_to(tenant: str, subscription: str) -> int:
+    """The last seq of the tenant's log that the subscription has read, 0 when it has read none.
+    Rows that are read afterwards are at least as new, but for streams that are held."""
+    checkpoint = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=subscription)
+    return checkpoint.values_list("seq", flat=True).first() or 0
+
+
 def _recorded_at(tenant: str, seqs: set[int]) -> dict[int, datetime]:
     events = Event.objects.filter(tenant=tenant, seq__in=seqs)
     return dict(events.values_list("seq", "recorded_at"))

@@ -1,6 +1,5 @@
 """GET /analytics/tasks: how tasks ended in a range of time."""
 
-import time
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -10,8 +9,8 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from events.access import Right
-from events.api.door import SEQ, TenantDoor, json_response
-from events.api.problem import invalid_parameter, unavailable
+from events.api.door import SEQ, json_response
+from events.api.problem import invalid_parameter
 from events.moments import rfc3339
 from projections.analytics.buckets import RESOLUTIONS, Resolution
 from projections.analytics.measure import Measured
@@ -19,9 +18,10 @@ from projections.analytics.queries import (
     BadRange,
     Breakdown,
     TaskStatistics,
-    counted_up_to,
     task_statistics,
 )
+from projections.analytics.readmodel import NAME
+from projections.api.door import ReaderDoor
 
 DEFAULT: Resolution = "hour"
 # Without since: so much time before until.
@@ -30,21 +30,19 @@ USUAL: dict[Resolution, timedelta] = {
     "hour": timedelta(days=1),
     "day": timedelta(days=30),
 }
-WAIT_SECONDS = 5.0
-LOOK_EVERY_SECONDS = 0.05
 
 
-class TaskAnalytics(TenantDoor):
+class TaskAnalytics(ReaderDoor):
     """`until` is now where it is not said, `since` as much earlier as one usually looks back."""
 
+    reads = NAME
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("bucket", "min_seq", "since", "until")}
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         bucket = self._bucket()
         since, until = self._range(bucket)
-        self.head_seq()
-        self._wait()
+        self.reflected_seq()
         try:
             found = task_statistics(self.tenant, since, until, bucket)
         except BadRange as error:
@@ -64,15 +62,6 @@ class TaskAnalytics(TenantDoor):
             return since or until - USUAL[bucket], until
         except OverflowError:
             raise invalid_parameter("until", "is as early as time goes. Say since too.") from None
-
-    def _wait(self) -> None:
-        """Until what min_seq names has been counted. Raises Problem (503)."""
-        wanted = self.query.whole("min_seq") or 0
-        until = time.monotonic() + WAIT_SECONDS
-        while counted_up_to(self.tenant) < wanted:
-            if time.monotonic() > until:
-                raise unavailable(f"The log has not been counted up to {wanted} yet. Try again.")
-            time.sleep(LOOK_EVERY_SECONDS)
 
 
 def _json(found: TaskStatistics) -> dict[str, Any]:

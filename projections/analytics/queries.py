@@ -15,8 +15,8 @@ import msgspec
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
+from events.durable.status import read_up_to
 from events.generations import live
-from events.models import SubscriptionCheckpoint
 from projections.analytics.buckets import (
     LENGTH,
     RESOLUTIONS,
@@ -101,12 +101,6 @@ class CompletionRate(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None
 
 
-def counted_up_to(tenant: str) -> int:
-    """The last seq of the tenant's log that the statistics have counted."""
-    checkpoint = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=NAME)
-    return checkpoint.values_list("seq", flat=True).first() or 0
-
-
 def task_statistics(
     tenant: str, since: datetime, until: datetime, bucket: Resolution, *, most: int = MOST_NAMED
 ) -> TaskStatistics:
@@ -115,7 +109,7 @@ def task_statistics(
     most: how many agents, and types, are named; the rest is said in sum. Raises BadRange for a
     range that is empty, or has more than MOST_BUCKETS.
     """
-    seq = counted_up_to(tenant)  # first: what is read after it is at least as new
+    seq = read_up_to(tenant, NAME)  # first: what is read after it is at least as new
     series = task_series(tenant, since, until, bucket)
     return TaskStatistics(
         **msgspec.structs.asdict(series),

@@ -8,7 +8,7 @@ from django.db import connection
 
 from events.api.door import TenantDoor
 from events.api.problem import unavailable
-from events.models import SubscriptionCheckpoint
+from events.durable.status import read_up_to
 
 WAIT_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.05
@@ -28,7 +28,7 @@ class ReaderDoor(TenantDoor):
         self.head_seq()
         wanted = self.query.whole("min_seq") or 0
         until = time.monotonic() + WAIT_SECONDS
-        while (seq := self._checkpoint()) < wanted:
+        while (seq := read_up_to(self.tenant, self.reads)) < wanted:
             if time.monotonic() >= until:
                 raise unavailable(
                     f"This is known up to seq {seq} by now, not yet to {wanted}. Try again."
@@ -36,9 +36,3 @@ class ReaderDoor(TenantDoor):
             connection.close()  # whoever waits keeps none from those who command
             time.sleep(LOOK_EVERY_SECONDS)
         return seq
-
-    def _checkpoint(self) -> int:
-        standing = SubscriptionCheckpoint.objects.filter(
-            tenant=self.tenant, subscription=self.reads
-        )
-        return standing.values_list("seq", flat=True).first() or 0

@@ -9,7 +9,7 @@ from django.utils import timezone
 from events.log.read import head
 from events.models import SubscriptionCheckpoint
 from events.vocabulary import Usage
-from projections.analytics import door
+from projections.api import door
 from tests.api.conftest import Caller, body_of
 from tests.projections.analytics.histories import completed, created, failed, fold, store
 
@@ -119,7 +119,7 @@ def test_it_waits_until_min_seq_is_counted(alice: Caller, monkeypatch: pytest.Mo
             updated_at=timezone.now(),
         )
 
-    monkeypatch.setattr("projections.analytics.door.time.sleep", count)
+    monkeypatch.setattr("projections.api.door.time.sleep", count)
 
     response = alice.get(f"/analytics/tasks?min_seq={end.seq}")
 
