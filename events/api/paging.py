@@ -3,8 +3,8 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from django.http import HttpResponse
@@ -12,6 +12,8 @@ from django.http import HttpResponse
 from events.api.door import SEQ, json_response
 from events.api.problem import Problem, invalid_parameter
 from events.api.query import LARGEST, Query
+
+T = TypeVar("T")
 
 _WHOLE = re.compile(r"[0-9]{1,19}")
 
@@ -45,6 +47,15 @@ def whole_in(part: str) -> int:
 
 def no_such_cursor() -> Problem:
     return invalid_parameter("cursor", "is not one that this list gave. Begin without it.")
+
+
+def page_by_name(query: Query, named: Mapping[str, T]) -> tuple[list[T], str | None]:
+    """Of things that are all at hand the page that the query asks for, in the order of their names,
+    and the cursor of the next."""
+    limit, key = query.limit(), key_after(query)
+    names = sorted(name for name in named if key is None or name > key[0])
+    cursor = cursor_of(names[limit - 1]) if len(names) > limit else None
+    return [named[name] for name in names[:limit]], cursor
 
 
 def listed(items: Sequence[dict[str, Any]], cursor: str | None, seq: int) -> HttpResponse:

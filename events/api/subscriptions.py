@@ -17,7 +17,7 @@ from events.access import Right
 from events.api import fields
 from events.api.members import told
 from events.api.once import WritingDoor, response_of
-from events.api.paging import cursor_of, key_after, listed
+from events.api.paging import listed, page_by_name
 from events.api.problem import not_found
 from events.durable import held, status
 from events.durable.status import HeldState, State
@@ -39,13 +39,10 @@ class Subscriptions(WritingDoor):
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
 
     def get(self, _: Request, **__: str) -> HttpResponse:
-        limit, key = self.query.limit(), key_after(self.query)
         seq = self.head_seq()
-        states = status.states(self.tenant)
-        following = [each for each in states if key is None or each.name > key[0]]
-        more = len(following) > limit
-        cursor = cursor_of(following[limit - 1].name) if more else None
-        return listed([subscription_json(each) for each in following[:limit]], cursor, seq)
+        states = {each.name: each for each in status.states(self.tenant)}
+        page, cursor = page_by_name(self.query, states)
+        return listed([subscription_json(each) for each in page], cursor, seq)
 
 
 class ParkedDoor(WritingDoor):

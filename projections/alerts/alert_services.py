@@ -14,6 +14,7 @@ from events import tenants
 from events.idempotency import Receipt
 from events.log import read
 from events.log.proposal import Context
+from events.patterns import Pattern
 from events.tenant_facts import AlertAcknowledged, AlertResolved
 from events.tenants import Refused
 from projections.alerts import rules, standing, validation
@@ -39,14 +40,15 @@ def list_alerts(
     after: uuid.UUID | None = None,
     limit: int = 100,
 ) -> Page:
-    """The newest first; those after the alert `after`."""
+    """The newest first; those after the alert `after`. rule and agent_id are names, or patterns of
+    them (`events.patterns`). Raises BadPattern."""
     found = Alert.objects.filter(tenant=tenant)
     if states is not None:
         found = found.filter(state__in=states)
     if rule is not None:
-        found = found.filter(rule=rule)
+        found = found.filter(Pattern.of(rule).condition("rule"))
     if agent_id is not None:
-        found = found.filter(subject=agent_id)
+        found = found.filter(Pattern.of(agent_id).condition("subject")).exclude(subject="")
     if after is not None:
         found = found.filter(id__lt=after)
     alerts = list(found.order_by("-id")[: limit + 1])

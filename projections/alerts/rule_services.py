@@ -142,7 +142,7 @@ def rotate_webhook_secret(*, tenant: str, url: str, by: Context) -> str:
         if fresh is None:
             raise Refused("No rule names this webhook.", "not_found", field="url")
 
-    fact = SettingsChanged(changed={"webhook_secret": _origin(url)})
+    fact = SettingsChanged(changed={"webhook_secret": origin(url)})
     tenants.record(tenant, fact, by=by, within=write)
     assert fresh is not None  # noqa: S101 -- written, or refused
     return fresh
@@ -237,11 +237,12 @@ def _told(rule: Rule) -> dict[str, Any]:
         "minimum_tasks": rule.minimum_tasks,
         "enabled": rule.enabled,
         "emails": len(rule.emails),
-        "webhooks": [_origin(url) for url in rule.webhooks],
+        "webhooks": [origin(url) for url in rule.webhooks],
     }
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
+    """What anybody may know of a webhook: its path may be a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

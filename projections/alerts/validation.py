@@ -42,6 +42,7 @@ def check_rule(rule: Rule, *, events_stood: bool = False) -> None:
             _check_events(rule)
     else:
         _check_rate(rule)
+    _check_whole("minimum_tasks", rule.minimum_tasks, MOST_TASKS)
     if not isinstance(rule.enabled, bool):
         raise Refused("enabled is true or false.", field="enabled")
     _check_list("agent_tags", rule.agent_tags, MOST_TAGS)
@@ -105,7 +106,6 @@ def _check_rate(rule: Rule) -> None:
             field="threshold",
         )
     _check_whole("minutes", rule.minutes, MOST_MINUTES)
-    _check_whole("minimum_tasks", rule.minimum_tasks, MOST_TASKS)
 
 
 def _is_number(value: Any) -> bool:

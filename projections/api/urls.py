@@ -3,9 +3,17 @@
 from django.urls import URLPattern, path
 
 from projections.analytics.door import TaskAnalytics
+from projections.api.alert_rules import AlertRules, OneAlertRule
+from projections.api.alerts import Acknowledge, Alerts, OneAlert, Resolve
 from projections.api.tasks import Tasks
 
 tenant_routes: list[URLPattern] = [
+    path("alerts", Alerts.as_view()),
+    path("alerts/<alert_id>", OneAlert.as_view()),
+    path("alerts/<alert_id>/acknowledge", Acknowledge.as_view()),
+    path("alerts/<alert_id>/resolve", Resolve.as_view()),
+    path("alert-rules", AlertRules.as_view()),
+    path("alert-rules/<name>", OneAlertRule.as_view()),
     path("analytics/tasks", TaskAnalytics.as_view()),
     path("tasks", Tasks.as_view()),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
+from tests.api import things
 from tests.api.conftest import CREATION, HEARTBEAT, Caller, body_of
 from tests.api.routes import WRITING, Route
 from tests.api.things import LEDGER, park
@@ -62,7 +63,14 @@ def refused(response: HttpResponse, code: str = "invalid", status: int = 400) ->
 def test_no_body_breaks_a_route(alice: Caller, route: Route) -> None:
     agent = alice.busy("t-1")
     park(alice.tenant, agent)
-    path = route.path.format(agent=agent, task="t-1", subscription=LEDGER, stream=agent)
+    path = route.path.format(
+        agent=agent,
+        task="t-1",
+        subscription=LEDGER,
+        stream=agent,
+        alert=things.alert(alice.tenant, agent),
+        rule=things.rule(alice.tenant),
+    )
     for name, raw in BODIES.items():
         problem = refused(alice.request(route.method, path, raw))
         assert len(json.dumps(problem)) < 10_000, name
@@ -226,6 +234,8 @@ def test_no_query_breaks_the_events(alice: Caller, query: str) -> None:
         *("/events/0000000000007000800000000000000000", "/members/%00", "/members/%ff"),
         *("/tokens/x", "/tokens/%00", "/agents/abc/capabilities/%00", "//agents"),
         *("/subscriptions/x/parked/%00/retry", "/subscriptions/%00/parked/x/skip"),
+        *("/alerts/x", "/alerts/%00", "/alerts/x/acknowledge", "/alerts/%ff/resolve"),
+        *("/alert-rules/%00", "/alert-rules/%ff", "/alert-rules/a%20b", "/alert-rules/caf%C3%A9"),
         *("/subscriptions/%ff/parked/x/skip", "/subscriptions/x/parked/%ed%a0%80/retry"),
     ],
 )

@@ -8,6 +8,9 @@ from django.utils import timezone
 
 from events import tenants
 from events.models import HeldStream, Role, SubscriptionCheckpoint
+from projections.alerts import rule_services
+from projections.alerts.rules import Rule
+from tests.alerts.fleet import stand
 from tests.api.conftest import SOMEBODY, People, body_of
 from tests.api.routes import Route
 
@@ -26,12 +29,24 @@ class Things:
     token: str
     subscription: str
     stream: str
+    alert: str
+    rule: str
 
     def path(self, route: Route) -> str:
         return route.path.format(**vars(self))
 
 
-ABSENT = Things("nobody-here", "t-none", NO_UUID, "nobody-here", NO_UUID, "nothing.here", "nobody")
+ABSENT = Things(
+    agent="nobody-here",
+    task="t-none",
+    event=NO_UUID,
+    member="nobody-here",
+    token=NO_UUID,
+    subscription="nothing.here",
+    stream="nobody",
+    alert=NO_UUID,
+    rule="nothing",
+)
 
 
 def things_of(people: People) -> Things:
@@ -41,7 +56,29 @@ def things_of(people: People) -> Things:
     token, _ = tenants.issue_token(people.alice.tenant, "spare", Role.AUDITOR, by=SOMEBODY)
     event = body_of(people.alice.get(f"/agents/{agent}/events"))["items"][0]["id"]
     park(people.alice.tenant, agent)
-    return Things(agent, "t-1", event, person.username, str(token.id), LEDGER, agent)
+    return Things(
+        agent=agent,
+        task="t-1",
+        event=event,
+        member=person.username,
+        token=str(token.id),
+        subscription=LEDGER,
+        stream=agent,
+        alert=alert(people.alice.tenant, agent),
+        rule=rule(people.alice.tenant),
+    )
+
+
+def alert(tenant: str, agent_id: str) -> str:
+    """The id of an alert that stands."""
+    return str(stand(tenant, subject=agent_id).id)
+
+
+def rule(tenant: str) -> str:
+    """The name of a rule of the tenant's own."""
+    made = Rule(name="mine", events="AgentPausedEvent")
+    rule_services.create_rule(tenant=tenant, rule=made, by=SOMEBODY)
+    return made.name
 
 
 def park(tenant: str, *stream_ids: str, stream_type: str = "agent") -> None:

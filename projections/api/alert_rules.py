@@ -1,0 +1,148 @@
+"""/alert-rules: what is trouble, and who is told.
+
+The secret of a webhook that a request names first is shown in its answer, and kept nowhere that a
+door reads. A request that is repeated under its Idempotency-Key gets its first answer with null
+`webhook_secrets`.
+"""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import msgspec
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from events.access import Right
+from events.api import fields
+from events.api.members import gone, told
+from events.api.once import WritingDoor, response_of
+from events.api.paging import listed, page_by_name
+from events.api.problem import not_found
+from events.idempotency import Answer, Receipt
+from events.moments import rfc3339
+from projections.alerts import rule_services, rules, validation
+from projections.alerts.rule_services import Secrets
+from projections.alerts.rules import Rule
+
+
+class ChangeRule(fields.Order):
+    events = fields.Text(required=False)
+    agent_tags = fields.Listed(child=fields.Text(), required=False)
+    threshold = fields.Number(required=False, allow_null=True)
+    minutes = fields.Whole(required=False, allow_null=True)
+    minimum_tasks = fields.Whole(required=False)
+    enabled = fields.Truth(required=False)
+    emails = fields.Listed(child=fields.Text(), required=False)
+    webhooks = fields.Listed(child=fields.Text(), required=False)
+
+
+class CreateRule(ChangeRule):
+    name = fields.Text()
+    kind = fields.Text(required=False)
+
+
+class RuleDoor(WritingDoor):
+    """What every route of rules has in common."""
+
+    def rule_json(self, rule: Rule) -> dict[str, Any]:
+        """Whoever may not change a rule sees of its webhooks only where they lead."""
+        may_change = self.principal.may(Right.OPERATE)
+        return {
+            "name": rule.name,
+            "kind": rule.kind.value,
+            "events": rule.events,
+            "agent_tags": list(rule.agent_tags),
+            "threshold": rule.threshold,
+            "minutes": rule.minutes,
+            "minimum_tasks": rule.minimum_tasks,
+            "enabled": rule.enabled,
+            "emails": list(rule.emails),
+            "webhooks": [
+                each if may_change else rule_services.origin(each) for each in rule.webhooks
+            ],
+            "built_in": rule.is_built_in,
+            "created_at": rule.created_at and rfc3339(rule.created_at),
+        }
+
+    def receipt_answer(self, rule: Rule) -> Answer:
+        """What is kept of a change: all but the secrets."""
+        return Answer(HTTPStatus.OK, {**self.rule_json(rule), "webhook_secrets": None})
+
+    def told_with(self, secrets: Secrets, receipt: Receipt) -> HttpResponse:
+        answer = told(receipt)
+        response = response_of(answer)
+        response.content = msgspec.json.encode({**answer.body, "webhook_secrets": secrets})
+        return response
+
+
+class AlertRules(RuleDoor):
+    """GET and POST /alert-rules"""
+
+    rights: ClassVar = {"GET": Right.OVERSEE, "POST": Right.OPERATE}
+    known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
+    orders: ClassVar = {"POST": CreateRule}
+
+    def get(self, _: Request, **__: str) -> HttpResponse:
+        seq = self.head_seq()
+        named = {each.name: each for each in rule_services.list_rules(tenant=self.tenant)}
+        page, cursor = page_by_name(self.query, named)
+        return listed([self.rule_json(each) for each in page], cursor, seq)
+
+    def post(self, request: Request, **_: str) -> HttpResponse:
+        order, once = self.order(request), self.once(request)
+        if "kind" in order:
+            order["kind"] = validation.kind_of(order["kind"])
+
+        def execute() -> HttpResponse:
+            receipt = Receipt(self._created, once)
+            _, secrets = rule_services.create_rule(
+                tenant=self.tenant, rule=Rule(**order), by=self.context(), receipt=receipt
+            )
+            return self.told_with(secrets, receipt)
+
+        return self.answer_once(once, execute)
+
+    def _created(self, rule: Rule) -> Answer:
+        location = f"/api/v1/tenants/{self.tenant}/alert-rules/{rule.name}"
+        return Answer(HTTPStatus.CREATED, self.receipt_answer(rule).body, location)
+
+
+class OneAlertRule(RuleDoor):
+    """GET, PATCH and DELETE /alert-rules/{name}"""
+
+    rights: ClassVar = {"GET": Right.OVERSEE, "PATCH": Right.OPERATE, "DELETE": Right.OPERATE}
+    known: ClassVar = {"GET": ("min_seq",)}
+    orders: ClassVar = {"PATCH": ChangeRule}
+
+    def admit(self, request: Request) -> None:
+        super().admit(request)
+        self.name: str = self.kwargs["name"]
+        if not validation.NAME.match(self.name):
+            raise not_found()
+
+    def object_exists(self) -> bool:
+        return rules.find(self.tenant, self.name) is not None
+
+    def get(self, _: Request, **__: str) -> HttpResponse:
+        seq = self.head_seq()
+        rule = rule_services.get_rule(tenant=self.tenant, name=self.name)
+        return response_of(Answer(HTTPStatus.OK, self.rule_json(rule), seq=seq))
+
+    def patch(self, request: Request, **_: str) -> HttpResponse:
+        order, once = self.order(request), self.once(request)
+
+        def execute() -> HttpResponse:
+            receipt = Receipt(self.receipt_answer, once)
+            _, secrets = rule_services.update_rule(
+                tenant=self.tenant, name=self.name, **order, by=self.context(), receipt=receipt
+            )
+            return self.told_with(secrets, receipt)
+
+        return self.answer_once(once, execute)
+
+    def delete(self, _: Request, **__: str) -> HttpResponse:
+        receipt = Receipt(lambda _: Answer(HTTPStatus.NO_CONTENT, {}))
+        rule_services.delete_rule(
+            tenant=self.tenant, name=self.name, by=self.context(), receipt=receipt
+        )
+        return gone(receipt)
