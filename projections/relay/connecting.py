@@ -61,6 +61,7 @@ class Connection:
         self.server = server
         self.client = Client()
         self.lost = asyncio.Event()
+        self._error: Exception | None = None
 
     async def open(self) -> None:
         """Raises one of Trouble."""
@@ -70,16 +71,21 @@ class Connection:
             login = {"user": self._user, "password": self._password}
         elif self.server.user is not None:
             login = {"token": self._user}
-        await self.client.connect(
-            [f"{scheme}://{self.server.name}"],
-            name="agentmesh-relay",
-            allow_reconnect=False,
-            connect_timeout=CONNECT_SECONDS,
-            ping_interval=PING_SECONDS,
-            error_cb=_keep_still,
-            closed_cb=self._lose,
-            **login,  # type: ignore[arg-type]
-        )
+        try:
+            await self.client.connect(
+                [f"{scheme}://{self.server.name}"],
+                name="agentmesh-relay",
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=CONNECT_SECONDS,
+                ping_interval=PING_SECONDS,
+                error_cb=self._keep,
+                closed_cb=self._lose,
+                **login,  # type: ignore[arg-type]
+            )
+        except nats.errors.NoServersError as error:
+            raise self._error or error from None
         self._check_tls()
 
     async def close(self) -> None:
@@ -102,6 +108,6 @@ class Connection:
     async def _lose(self) -> None:
         self.lost.set()
 
-
-async def _keep_still(error: Exception) -> None:
-    """Whoever waits for what failed hears of it; the client's own lines would only repeat it."""
+    async def _keep(self, error: Exception) -> None:
+        """Whoever waits for what failed hears of it; the client would only log it once more."""
+        self._error = error

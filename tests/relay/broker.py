@@ -18,7 +18,9 @@ from tests.stream.server import free_port
 
 T = TypeVar("T")
 NATS_SERVER = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
-ABSENT = "there is no nats-server here; Debian's package nats-server brings it (.ci/run installs it)"
+ABSENT = "there is no nats-server; install Debian's package nats-server, as .ci/run does"
+    "there is no nats-server here; Debian's package nats-server brings it (.ci/run installs it)"
+)
 START_SECONDS = 20.0
 
 
@@ -47,11 +49,12 @@ class Broker:
         self.port = free_port()
         self.login = ""
         self.process: subprocess.Popen[bytes] | None = None
+        self.store = folder / "store"
         self._configuration = folder / "nats.conf"
         self._log = folder / "nats.log"
         self._configuration.write_text(
             f'listen: "127.0.0.1:{self.port}"\n'
-            f'jetstream {{ store_dir: "{folder}/store" }}\n{configuration}\n'
+            f'jetstream {{ store_dir: "{self.store}" }}\n{configuration}\n'
         )
 
     @property
