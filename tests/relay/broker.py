@@ -19,8 +19,6 @@ from tests.stream.server import free_port
 T = TypeVar("T")
 NATS_SERVER = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
 ABSENT = "there is no nats-server; install Debian's package nats-server, as .ci/run does"
-    "there is no nats-server here; Debian's package nats-server brings it (.ci/run installs it)"
-)
 START_SECONDS = 20.0
 
 
