@@ -12,6 +12,7 @@ place is enough, as nothing of ours is on its way before it.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -86,6 +87,7 @@ class Pipeline:
         self._bytes = 0
         self._lost: set[str] = set()  # tenants with a message that was not taken
         self._doubt: Doubt | None = None
+        self._doubted = asyncio.Event()
         self._moved = asyncio.Event()
 
     async def open(self) -> None:
@@ -128,16 +130,17 @@ class Pipeline:
 
     @property
     def is_empty(self) -> bool:
-        return not self._on_the_way
+        """Whether all have arrived."""
+        return not self._on_the_way and self._doubt is None
 
     async def watch(self) -> None:
         """Raises Doubt as soon as there is one: a refusal, or no answer for too long."""
-        while True:
-            if self._doubt is None and self._is_overdue():
+        while self._doubt is None:
+            if self._is_overdue():
                 self._end(Unsettled("the server does not acknowledge what it is sent"))
-            if self._doubt is not None:
-                raise self._doubt
-            await asyncio.sleep(ACK_SECONDS / 10)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), ACK_SECONDS / 10)
+        raise self._doubt
 
     def _is_overdue(self) -> bool:
         oldest = next(iter(self._on_the_way.values()), None)
@@ -155,6 +158,7 @@ class Pipeline:
     def _end(self, doubt: Doubt) -> None:
         if self._doubt is None:
             self._doubt = doubt
+            self._doubted.set()
         self._moved.set()
 
     async def _hear(self, answer: Msg) -> None:

@@ -51,6 +51,7 @@ class Session:
         self._hints = hints
         self._told = told
         self._turns = Turns()
+        self._in_a_turn = False
         self._grown = asyncio.Event()
         # Where each log goes on. Those that are not `sure` were so when they were asked for; since
         # then somebody else may have written.
@@ -157,9 +158,11 @@ class Session:
             raise Unsettled(f"the stream {NAME} is not what it was")
         if look.last_seq > ours:
             raise Overtaken
-        self.worked = True
-        line = f"Relaying to {self._connection.server.name}, stream {NAME}."
-        self._told.say("broker", logging.INFO, line)
+        self._gather()
+        if self.worked or not (self._turns or self._in_a_turn):
+            self.worked = True
+            line = f"Relaying to {self._connection.server.name}, stream {NAME}."
+            self._told.say("broker", logging.INFO, line)
 
     # -- a turn ----------------------------------------------------------------------------------
 
@@ -169,6 +172,7 @@ class Session:
                 self._grown.clear()
                 await self._grown.wait()
             tenant = self._turns.take()
+            self._in_a_turn = True
             try:
                 await self._turn(tenant)
             except DatabaseError as error:
@@ -177,6 +181,8 @@ class Session:
                 await asyncio.sleep(RETRY_DATABASE_SECONDS)
             else:
                 self._told.forget("database")
+            finally:
+                self._in_a_turn = False
 
     async def _turn(self, tenant: str) -> None:
         """Send the next page of a log."""

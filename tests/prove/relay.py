@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import psycopg
 
@@ -78,7 +79,7 @@ def prove(faults: int, seed: int) -> None:
 class Run:
     """One server, its relays and the writers of some logs."""
 
-    def __init__(self, broker: "Broker", random: Random) -> None:  # noqa: F821 -- after setup
+    def __init__(self, broker: Any, random: Random) -> None:
         from projections.relay.stream import NAME
         from tests.stream.people import Fleet
 

@@ -42,22 +42,21 @@ class Stored(NamedTuple):
 class Broker:
     """`configuration`: lines of nats-server's configuration, beyond where it listens and stores."""
 
-    def __init__(self, folder: Path, configuration: str = "") -> None:
+    def __init__(self, folder: Path, configuration: str = "", *, jetstream: bool = True) -> None:
         assert NATS_SERVER, ABSENT
         self.port = free_port()
-        self.login = ""
+        self.login: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.store = folder / "store"
         self._configuration = folder / "nats.conf"
         self._log = folder / "nats.log"
-        self._configuration.write_text(
-            f'listen: "127.0.0.1:{self.port}"\n'
-            f'jetstream {{ store_dir: "{self.store}" }}\n{configuration}\n'
-        )
+        store = f'jetstream {{ store_dir: "{self.store}" }}' if jetstream else ""
+        listen = f'listen: "127.0.0.1:{self.port}"'
+        self._configuration.write_text(f"{listen}\n{store}\n{configuration}\n")
 
     @property
     def url(self) -> str:
-        return f"nats://{self.login}127.0.0.1:{self.port}"
+        return f"nats://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -92,7 +91,7 @@ class Broker:
         """What the question, put over a connection of its own, gives."""
 
         async def asking() -> T:
-            client = await nats.connect(self.url)
+            client = await nats.connect(self.url, **self.login)
             try:
                 return await question(client)
             finally:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from events.duties import Beside
 from events.models import Event
@@ -51,10 +52,10 @@ def make_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
         pytest.skip(ABSENT)
     made: list[Broker] = []
 
-    def make(configuration: str = "") -> Broker:
+    def make(configuration: str = "", *, jetstream: bool = True) -> Broker:
         folder = tmp_path / f"nats-{len(made)}"
         folder.mkdir()
-        made.append(Broker(folder, configuration))
+        made.append(Broker(folder, configuration, jetstream=jetstream))
         return made[-1]
 
     yield make
@@ -88,7 +89,7 @@ Relaying = Callable[..., AbstractContextManager[None]]
 
 @pytest.fixture
 def relaying(
-    monkeypatch: pytest.MonkeyPatch, settings: "object", caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> Relaying:
     """`with relaying(broker, acme):` the relay runs in a thread of this process."""
     caplog.set_level("INFO", "projections.relay")
@@ -99,7 +100,7 @@ def relaying(
     @contextmanager
     def run(broker: Broker | str, *fleets: Fleet) -> Iterator[None]:
         tenants = [fleet.tenant for fleet in fleets]
-        settings.NATS_URLS = (broker if isinstance(broker, str) else broker.url,)  # type: ignore[attr-defined]
+        settings.NATS_URLS = (broker if isinstance(broker, str) else broker.url,)
         every = notes.heads
         monkeypatch.setattr(
             notes, "heads", lambda: {name: seq for name, seq in every().items() if name in tenants}

@@ -1,0 +1,1 @@
+"""Programs of others, to begin from. None of them needs AgentMesh."""
