@@ -4,11 +4,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 
+from events.transfer.importing import import_log
 from projections.relay import pipeline
 from projections.relay.stream import NAME
+from tests.bench.export import file_of
 from tests.relay.broker import Broker
 from tests.relay.conftest import Relay, Relaying, all_of, assert_whole, until
 from tests.stream.people import Fleet
@@ -49,9 +52,13 @@ def test_server_and_relays_are_killed_again_and_again(
 
 
 def test_a_relay_that_slept_while_another_took_over_adds_nothing(
-    forgetful: Broker, relay_processes: Processes, acme: Fleet
+    forgetful: Broker,
+    relay_processes: Processes,
+    committed_db: None,
+    fresh_slug: Callable[[str], str],
 ) -> None:
-    acme.beat(300)
+    acme = Fleet(fresh_slug("acme"), ["agent-0"])
+    import_log(BytesIO(file_of(acme.tenant, 4_000)))
     relays = relay_processes(forgetful, acme)
     sleeper = relays.start()
     until(lambda: forgetful.end() > 0)
@@ -61,7 +68,7 @@ def test_a_relay_that_slept_while_another_took_over_adds_nothing(
     time.sleep(2 * WINDOW_SECONDS)  # what protects is not the server's memory of ids
 
     sleeper.send_signal(signal.SIGCONT)
-    acme.beat(20)
+    acme.enlist("a-1")
     stored = all_of(forgetful, acme)
 
     assert_whole(stored, acme)
