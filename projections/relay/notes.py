@@ -33,7 +33,9 @@ def noted(tenants: Iterable[str] | None = None) -> dict[str, Noted]:
 
 
 def note(notes: Mapping[str, Noted]) -> None:
-    """Note these, in place of what was noted of the same logs."""
+    """Note these, in place of what was noted of the same logs. The note of a stopped one stays: who
+    writes may not know of it yet."""
+    stopped = {name for name, each in noted(notes).items() if each.stopped_reason is not None}
     now = timezone.now()
     rows = [
         RelayedLog(
@@ -47,6 +49,7 @@ def note(notes: Mapping[str, Noted]) -> None:
             updated_at=now,
         )
         for tenant, each in sorted(notes.items())
+        if tenant not in stopped
     ]
     columns = [field.name for field in RelayedLog._meta.fields if not field.primary_key]
     with transaction.atomic():

@@ -81,7 +81,10 @@ class Session:
             self._look = look
             self._pipeline = Pipeline(self._connection.client, look.last_seq)
             await self._pipeline.open()
-            self._notes = await self._threads.ask(notes.noted) | self._to_note
+            self._notes = await self._threads.ask(notes.noted)
+            self._notes |= {
+                name: new for name, new in self._to_note.items() if not self._rests(name)
+            }
             try:
                 await _until_one_ends(self._relay(), self._survey(), self._pipeline.watch())
             except Overtaken:
@@ -188,13 +191,13 @@ class Session:
         """Send the next page of a log."""
         if self._rests(tenant):
             return
+        found = None
         if tenant not in self._sure:
-            position = await self._find(tenant)
+            position, found = await self._find(tenant)
             if position is None:
                 await self._stop(tenant, "The stream's last message of it is not the relay's.")
                 return
             self._places[tenant] = position
-            self._sure.add(tenant)
         after = self._places[tenant]
         try:
             page = await self._threads.ask(messages.page, tenant, after, PAGE)
@@ -205,6 +208,9 @@ class Session:
         except LogDamaged as damage:
             await self._stop(tenant, f"{damage} Run verify_log.")
             return
+        self._sure.add(tenant)
+        if found is not None:  # a relay that was killed may not have noted it
+            self._to_note[tenant] = Noted(after, self._look.created, found.stream_seq)
         for message in page:
             if isinstance(message, Unfit):
                 self._hold(tenant, f"event {message.seq} cannot be sent, {message.reason}")
@@ -214,8 +220,8 @@ class Session:
         if len(page) == PAGE:
             self._turns.add_behind(tenant)
 
-    async def _find(self, tenant: str) -> Position | None:
-        """Where its log goes on; None when somebody else wrote its last message."""
+    async def _find(self, tenant: str) -> tuple[Position | None, Found | None]:
+        """Where its log goes on (None: its last message is somebody else's), and that message."""
         found = await self._stream.last_of(tenant)
         noted = self._notes.get(tenant)
         replaced = (
@@ -223,10 +229,7 @@ class Session:
             and standing.is_asked_for(noted, found, self._look)
             and await self._stream.holds(noted.stream_seq)
         )
-        position = standing.where(noted, found, self._look, replaced=replaced)
-        if found is not None and position is not None:
-            self._to_note[tenant] = Noted(position, self._look.created, found.stream_seq)
-        return position
+        return standing.where(noted, found, self._look, replaced=replaced), found
 
     # -- what is not relayed, and why ------------------------------------------------------------
 
@@ -288,7 +291,7 @@ class Session:
     async def _something_waits(self) -> bool:
         for tenant in await self._growing():
             before = self._places.get(tenant)
-            position = await self._find(tenant)
+            position, _ = await self._find(tenant)
             if position is None or position == before:
                 return True
             self._places[tenant] = position

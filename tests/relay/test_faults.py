@@ -58,7 +58,7 @@ def test_a_relay_that_slept_while_another_took_over_adds_nothing(
     fresh_slug: Callable[[str], str],
 ) -> None:
     acme = Fleet(fresh_slug("acme"), ["agent-0"])
-    import_log(BytesIO(file_of(acme.tenant, 4_000)))
+    import_log(BytesIO(file_of(acme.tenant, 2_000)))
     relays = relay_processes(forgetful, acme)
     sleeper = relays.start()
     until(lambda: forgetful.end() > 0)

@@ -3,7 +3,10 @@
 import pytest
 from django.core.management import CommandError
 
+from events.log.cursor import BEGINNING
+from projections.relay import notes
 from projections.relay.models import RelayedLog
+from projections.relay.standing import Noted
 from tests.jobs.conftest import manage
 from tests.relay.broker import Broker
 from tests.relay.conftest import Relaying, all_of, assert_whole, until
@@ -94,6 +97,30 @@ def test_a_resumed_log_goes_on_from_there_after_a_restart_too(
         until(lambda: relayed.end() == end + 1)
 
     assert relayed.stored()[-1].seq == 5
+
+
+def test_a_relay_that_does_not_know_of_a_stop_leaves_its_note(
+    relayed: Broker, relaying: Relaying, acme: Fleet
+) -> None:
+    relay_once(relayed, acme, 99, "ab" * 32)
+    with relaying(relayed, acme):
+        until(lambda: stopped_reason(acme))
+    before = notes.noted([acme.tenant])
+
+    notes.note({acme.tenant: Noted(BEGINNING, "another time", 1)})
+
+    assert notes.noted([acme.tenant]) == before
+
+
+def test_what_a_killed_relay_did_not_note_the_next_one_notes(
+    relayed: Broker, relaying: Relaying, acme: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    RelayedLog.objects.filter(tenant=acme.tenant).delete()
+    caplog.clear()
+    with relaying(relayed, acme):
+        until(lambda: "Relaying to" in caplog.text)  # and nothing waits
+
+    assert notes.noted([acme.tenant])[acme.tenant].position.seq == acme.head
 
 
 def test_a_message_of_somebody_else_under_a_tenants_name_stops_it(
