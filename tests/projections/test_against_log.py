@@ -9,6 +9,9 @@ import pytest
 from agents import current, services
 from agents.models import CurrentAgent, TaskClaim
 from agents.tasks import find as find_task
+from events.bus import event_bus
+from events.durable import rebuilding
+from events.durable.catching_up import catch_up
 from events.vocabulary import Usage
 from projections.fleet import readmodel as fleet
 from projections.fleet.rows import FleetAgent
@@ -100,3 +103,17 @@ def test_rows_come_back_from_their_tables_as_they_were_folded(
 
     assert read_back(read_model, history).rows == half.rows
     assert resumed.rows == fold(read_model, kept.TYPES, log).rows
+
+
+@pytest.mark.parametrize("kept", [tasks, fleet], ids=["tasks", "fleet"])
+def test_live_rows_equal_rebuilt_rows(history: str, kept: ModuleType) -> None:
+    subscription = event_bus.subscriptions[kept.NAME]
+    catch_up(subscription, history)
+    live = read_back(subscription.read_model, history).rows
+
+    _, differences = rebuilding.check(subscription, history)
+    rebuilding.rebuild(subscription, history)
+
+    assert differences == []
+    assert live == fold(subscription.read_model, kept.TYPES, whole_log(history)).rows
+    assert read_back(subscription.read_model, history, generation=2).rows == live
