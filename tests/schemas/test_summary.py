@@ -196,6 +196,22 @@ CASES: dict[str, tuple[Fact, str]] = {
         ),
         "alice skipped seq 1,042 of a-1 for subscription mail: it cannot be read",
     ),
+    "rule": (
+        tenant_facts.AlertRuleChanged(rule="slow", changed={"severity": "page", "above": 3}),
+        "alice changed alert rule slow: severity, above",
+    ),
+    "rule deleted": (
+        tenant_facts.AlertRuleDeleted(rule="slow"),
+        "alice deleted alert rule slow",
+    ),
+    "acknowledged": (
+        tenant_facts.AlertAcknowledged(alert_id="1", rule="slow", agent_id="a-1", note="mine"),
+        "alice acknowledged alert slow of agent a-1: mine",
+    ),
+    "resolved": (
+        tenant_facts.AlertResolved(alert_id="1", rule="slow", agent_id=None, reason="over"),
+        "alice resolved alert slow: over",
+    ),
 }
 
 
