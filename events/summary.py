@@ -186,6 +186,15 @@ _SENTENCES: dict[type[Fact], Callable[[Any], str]] = {
     tenant_facts.LogExported: _exported,
     tenant_facts.PayloadErased: _erased,
     tenant_facts.TenantViewedBySuperuser: lambda e: f"superuser {name(e.username)} looked in",
+    tenant_facts.MassLossSuspected: lambda e: (
+        f"{e.silent:,} of {e.healthy:,} agents fell silent together, so silence counts no more"
+    ),
+    tenant_facts.MassLossConfirmed: lambda e: _did(
+        e, "confirmed", "that the silent agents are lost", because(e.reason)
+    ),
+    tenant_facts.MassLossResolved: lambda e: (
+        f"agents fall silent together no more, so silence counts again{because(e.reason)}"
+    ),
     tenant_facts.EventSkipped: _skipped,
     tenant_facts.AlertRuleChanged: _rule_changed,
     tenant_facts.AlertRuleDeleted: lambda e: _did(e, "deleted", f"alert rule {name(e.rule)}"),
