@@ -15,8 +15,10 @@ from typing import Any
 from django.db import connection
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from agentmesh_site import beside
 from agentmesh_site.asgi import door, streams
 from agentmesh_site.lifespan import Lifespan
+from events.worker import wakeups
 from projections.stream.door import ABORT
 
 HARD_STOP_SECONDS = 4.0  # 5 are promised
@@ -81,4 +83,5 @@ def _keep_the_write_ahead_log() -> sqlite3.Connection | None:
 
 
 _staying = _keep_the_write_ahead_log()
-application = Lifespan(door, streams.close, stop_hard_in_time)
+wakeups.tell_others()
+application = Lifespan(door, streams.close, beside.tell_to_stop, stop_hard_in_time)

@@ -4,8 +4,8 @@
     companion("relay", run=…)                 for as long as the worker runs, in each worker
 
 A sweep is called with no arguments and returns how many things it did; it has to be safe to run
-twice at once. A companion is called with the worker's `Beside` and returns soon after `stop` is set.
-What either raises is logged, and it is called again later.
+twice at once. A companion is called with the worker's `Beside` and returns soon after `stop` is
+set. What either raises is logged, and it is called again later.
 """
 
 import threading

@@ -263,7 +263,7 @@ class SubscriptionCheckpoint(models.Model):
     Whoever reads holds a lease: `holder`, until `leased_until` by the database's clock. Each new
     holder raises `epoch`, and every write names the epoch it was made under. generation: of a read
     model's rows, the one that counts. failures: how often in a row it failed as a whole; then it
-    waits until `retry_at`.
+    waits until `retry_at`. succeeded_at: when an event was last handled.
     """
 
     subscription = models.CharField(max_length=255)
@@ -277,6 +277,7 @@ class SubscriptionCheckpoint(models.Model):
     holder = models.CharField(max_length=100, null=True)
     leased_until = models.DateTimeField(null=True)
     generation = models.IntegerField(default=1, db_default=1)
+    succeeded_at = models.DateTimeField(null=True)
     failures = models.IntegerField(default=0, db_default=0)
     last_error = models.TextField(null=True)
     last_error_at = models.DateTimeField(null=True)
@@ -293,6 +294,18 @@ class SubscriptionCheckpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subscription} in {self.tenant_id} at {self.seq}"
+
+
+class Duty(models.Model):
+    """A sweep of the worker: who moves `next_at` on runs it, so that one worker does at a time."""
+
+    name = models.CharField(primary_key=True, max_length=100)
+    next_at = models.DateTimeField()
+    ran_at = models.DateTimeField(null=True)
+    last_error = models.TextField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class HeldStream(models.Model):

@@ -1,5 +1,22 @@
-"""Where Django looks for this room's models; each stands with what it is for."""
+"""The tables of this room; each stands in the folder of what keeps it."""
 
+from projections.alerts.models import AgentTags, Alert, AlertRule
+from projections.analytics.models import AgentTypeRow, TaskStatisticsRow
+from projections.fleet.models import FleetRow
+from projections.notify.models import Digest, Notice, WebhookSecret
 from projections.relay.models import RelayedLog
+from projections.tasks.models import TaskRow
 
-__all__ = ["RelayedLog"]
+__all__ = [
+    "AgentTags",
+    "AgentTypeRow",
+    "Alert",
+    "AlertRule",
+    "Digest",
+    "FleetRow",
+    "Notice",
+    "RelayedLog",
+    "TaskRow",
+    "TaskStatisticsRow",
+    "WebhookSecret",
+]

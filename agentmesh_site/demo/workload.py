@@ -24,6 +24,9 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentmesh_site.settings")
     django.setup()
     from agentmesh_site.demo.fleet import DemoOrders
+    from events.worker import wakeups
+
+    wakeups.tell_others()
 
     stop = threading.Event()
 
@@ -33,7 +36,9 @@ def main() -> int:
         fleet.work()
 
     def globex() -> None:
-        fleet = DemoOrders("globex", 6, in_waiting=1, away=1, stretch=100.0, stop=stop)
+        # Large enough that even with somebody away a laptop's sleep counts as a mass loss, and not
+        # as the failure of each.
+        fleet = DemoOrders("globex", 8, in_waiting=1, away=1, stretch=100.0, stop=stop)
         fleet.prepare()
         fleet.work()
 

@@ -1,8 +1,8 @@
 """Where subscriptions begin to read: each tenant's log has a checkpoint for each subscription.
 
-A subscription that starts now starts when a worker, or a server, first meets it: at the end of every
-log that is there then. A log that is made later is read from its first event; of one that is
-imported reactions hear what comes after it, since they do not hear what happened elsewhere.
+A subscription that starts now starts when a worker first meets it: at the end of every log that is
+there then. A log that is made later is read from its first event; of one that is imported reactions
+hear what comes after it, since they do not hear what happened elsewhere.
 """
 
 from collections.abc import Iterable
@@ -64,6 +64,24 @@ def begin(subscription: str, tenant: str, start: Position = BEGINNING) -> None:
         tenant_id=tenant,
         subscription=subscription,
         defaults={"seq": start.seq, "hash": start.hash, "updated_at": timezone.now()},
+    )
+
+
+def begin_everywhere(subscription: str, tenants: Iterable[str]) -> None:
+    """Make the checkpoints at the beginning of these logs, where there are none."""
+    SubscriptionCheckpoint.objects.bulk_create(
+        [
+            SubscriptionCheckpoint(
+                tenant_id=tenant,
+                subscription=subscription,
+                seq=BEGINNING.seq,
+                hash=BEGINNING.hash,
+                updated_at=timezone.now(),
+            )
+            for tenant in tenants
+        ],
+        batch_size=AT_ONCE,
+        ignore_conflicts=True,
     )
 
 

@@ -4,7 +4,9 @@ A place is a seq with that event's hash, so that a log which was replaced or cut
 is noticed at the seam and not read on as if nothing had happened.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from events.log import read
 from events.models import Event
@@ -54,10 +56,27 @@ def page(tenant: str, position: Position, limit: int) -> list[Event]:
     The event at the position is read along, so that a log which was replaced meanwhile is noticed
     at the seam: then this raises NotInTheLog. Raises LogDamaged when a seq is missing.
     """
+    return _following(tenant, position, limit, read.after)
+
+
+def outline(tenant: str, position: Position, limit: int) -> list[read.Outlined]:
+    """Of the next events only what they are and where: to pass over many at little cost.
+
+    As `page`: at most `limit`, with the same care, and raising the same.
+    """
+    return _following(tenant, position, limit, read.outlined)
+
+
+P = TypeVar("P", Event, read.Outlined)
+
+
+def _following(
+    tenant: str, position: Position, limit: int, after: Callable[[str, int, int], list[P]]
+) -> list[P]:
     if not position.seq:
-        rows = read.after(tenant, 0, limit)
+        rows = after(tenant, 0, limit)
     else:
-        known, rows = _split(read.after(tenant, position.seq - 1, limit + 1))
+        known, rows = _split(after(tenant, position.seq - 1, limit + 1))
         if known is None or known.seq != position.seq:
             raise NotInTheLog("The log has become shorter.")
         if bytes(known.hash) != position.hash:
@@ -68,5 +87,5 @@ def page(tenant: str, position: Position, limit: int) -> list[Event]:
     return rows
 
 
-def _split(rows: list[Event]) -> tuple[Event | None, list[Event]]:
+def _split(rows: list[P]) -> tuple[P | None, list[P]]:
     return (rows[0], rows[1:]) if rows else (None, [])

@@ -1,7 +1,7 @@
 """Reading the log: by stream, by seq, by page. Readers never lock and never wait for a writer."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 from django.db import connection
+from django.db.models import QuerySet
 
 from events.facts import Envelope, Fact
 from events.models import Event, TenantHead
@@ -64,6 +65,121 @@ def fact(row: Event) -> Fact:
 def after(tenant: str, seq: int, limit: int) -> list[Event]:
     """The next rows after `seq` in order; a short list means the end. Never a gap: see append."""
     return list(Event.objects.filter(tenant=tenant, seq__gt=seq).order_by("seq")[:limit])
+
+
+class Outlined(NamedTuple):
+    """Of one event what it is and where it stands."""
+
+    seq: int
+    type: str
+    hash: bytes
+
+
+def outlined(tenant: str, seq: int, limit: int) -> list[Outlined]:
+    """The next events after `seq` in order, without what they say."""
+    following = Event.objects.filter(tenant=tenant, seq__gt=seq).order_by("seq")
+    rows = following.values_list("seq", "type", "hash")[:limit]
+    return [Outlined(number, kind, bytes(digest)) for number, kind, digest in rows]
+
+
+class Told(NamedTuple):
+    """One event for a reader: its place, and the fact with its envelope, or why there is none."""
+
+    seq: int
+    hash: bytes
+    stream_type: str
+    stream_id: str
+    version: int
+    fact: Fact | Exception
+
+    def decoded(self) -> Fact:
+        """The fact; raises what decoding it did."""
+        if isinstance(self.fact, Exception):
+            raise self.fact
+        return self.fact
+
+
+_ENVELOPE = (
+    "event_id",
+    "tenant",
+    "seq",
+    "stream_type",
+    "stream_id",
+    "version",
+    "type",
+    "schema_version",
+    "occurred_at",
+    "recorded_at",
+    "actor",
+    "reason",
+    "correlation_id",
+    "causation_id",
+    "traceparent",
+    "origin",
+    "hash",
+)
+
+
+def told(rows: "QuerySet[Event]") -> Iterator[Told]:
+    """The facts of these rows, in the newest schema version. Faster than by way of models."""
+    for (
+        event_id,
+        tenant,
+        seq,
+        stream_type,
+        stream_id,
+        version,
+        kind,
+        schema_version,
+        occurred_at,
+        recorded_at,
+        actor,
+        reason,
+        correlation_id,
+        causation_id,
+        traceparent,
+        origin,
+        stored_hash,
+        data,
+    ) in _values(rows.values_list(*_ENVELOPE, "data")):
+        digest = bytes(stored_hash)
+        fact: Fact | Exception
+        try:
+            fact = decoder(kind, schema_version)(data)
+        except Exception as error:  # noqa: BLE001 -- a caster may raise anything; readers decide
+            fact = error
+        else:
+            fact.__dict__["envelope"] = Envelope(
+                event_id=event_id,
+                tenant=tenant,
+                seq=seq,
+                stream_type=stream_type,
+                stream_id=stream_id,
+                stream_version=version,
+                type=kind,
+                schema_version=schema_version,
+                occurred_at=occurred_at,
+                recorded_at=recorded_at,
+                actor=actor,
+                reason=reason,
+                correlation_id=correlation_id,
+                causation_id=causation_id,
+                traceparent=traceparent,
+                origin=origin,
+                hash=digest,
+            )
+        yield Told(seq, digest, stream_type, stream_id, version, fact)
+
+
+def _values(rows: "QuerySet[Event, Any]") -> Iterable[Any]:
+    """The rows as tuples. From PostgreSQL in binary, past Django's own parsing of moments, which
+    takes longer than all the rest."""
+    if connection.vendor != "postgresql":
+        return rows
+    sql, parameters = rows.query.sql_with_params()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(sql, parameters, binary=True).fetchall()
 
 
 def stream_facts(

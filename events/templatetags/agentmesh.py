@@ -6,13 +6,13 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from events import phrases
 from events.models import Event
 from events.pages import wording
 
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
 @register.filter
@@ -34,13 +34,7 @@ def duration(seconds: int | None) -> str:
     """Seconds in words of two units: `3 min 20 s`."""
     if seconds is None:
         return "never"
-    if seconds < MINUTE:
-        return f"{seconds} s"
-    if seconds < HOUR:
-        return f"{seconds // MINUTE} min {seconds % MINUTE} s"
-    if seconds < DAY:
-        return f"{seconds // HOUR} h {seconds % HOUR // MINUTE} min"
-    return f"{seconds // DAY} d {seconds % DAY // HOUR} h"
+    return phrases.lasted(seconds)
 
 
 @register.filter
@@ -56,3 +50,8 @@ def in_hex(value: bytes | memoryview) -> str:
 @register.filter
 def in_words(event: Event) -> str:
     return wording.line(event)
+
+
+@register.filter
+def in_a_sentence(event: Event) -> str:
+    return wording.sentence(event)

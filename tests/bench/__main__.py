@@ -24,6 +24,9 @@ BENCHMARKS = {
     "verify": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
     "export": ("postgresql", "sqlite"),
+    "projections": ("postgresql", "sqlite"),
+    "subscribers": ("postgresql", "sqlite"),
+    "sweep": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent

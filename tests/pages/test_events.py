@@ -13,7 +13,7 @@ from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
 from events.log.append import append
 from events.log.proposal import Context, Proposal
 from events.models import Event
-from events.pages import data, newest
+from events.pages import data, newest, wording
 from events.pages.wording import _LINES
 from events.registry import types
 from tests.pages.conftest import SETUP, World, text_of
@@ -135,6 +135,24 @@ def test_the_event_page_shows_envelope_data_and_hash_and_leads_to_the_agent(worl
     assert "system:setup" in text
 
 
+def test_the_event_page_says_in_a_sentence_what_happened(world: World) -> None:
+    world.active_agent()
+    services.pause_agent(**world.to(), reason="<b>Night</b>\u202e")
+    event = Event.objects.get(tenant=world.acme, type="AgentPausedEvent")
+
+    text = text_of(world.carol.get(world.page(f"events/{event.event_id}/")))
+
+    assert "system:setup paused agent-1: &lt;b&gt;Night&lt;/b&gt;\ufffd</p>" in text
+
+
+def test_an_event_that_this_release_does_not_know_is_told_in_no_words() -> None:
+    dream = Event(type="AgentDreamtEvent", schema_version="7.0", data='{"dream": 1.50}')
+    damaged = Event(type="AgentTaskCompletedEvent", schema_version="2.0", data='{"task_id"')
+
+    assert (wording.sentence(dream), wording.line(dream)) == ("", "")
+    assert (wording.sentence(damaged), wording.line(damaged)) == ("", "")
+
+
 def test_a_tenants_own_fact_has_a_page_without_an_agent(world: World) -> None:
     event = Event.objects.filter(tenant=world.acme, type="MemberAdded")[0]
 
@@ -197,7 +215,7 @@ def test_an_event_of_an_older_version_is_shown_in_the_newest_and_as_it_is_stored
     assert "As it is stored, in 1.0" in text
     assert json.loads(response.context["data"]) == json.loads(event.data) | {"usage": None}
     assert response.context["stored"] == event.data
-    assert "t-9, usage None" in text
+    assert "old-1 completed t-9 in 0 ms" in text
     assert "t-9, usage None" in text_of(world.carol.get(world.page("events/")))
     assert "t-9, usage None" in text_of(world.carol.get(world.page("events/"), agent="old-1"))
 

@@ -10,6 +10,8 @@ from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from events import duties
+from events.bus import EventBus
+from events.worker.runner import Worker
 from projections import listening, relay
 from projections.relay import messages, notes
 from projections.relay.connecting import Server
@@ -175,3 +177,28 @@ def test_a_fault_that_nobody_foresaw_is_raised_for_the_worker(
     with pytest.raises(ZeroDivisionError):
         relay.run(duties.Beside(stop, Deaf()))
     stop.set()
+
+
+def test_a_worker_runs_it_and_is_gone_with_it(
+    broker: Broker, acme: Fleet, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def arrived() -> int:
+        return len(broker.stored(f"agentmesh.{acme.tenant}.>")) if broker.end() else 0
+
+    monkeypatch.setattr(duties, "sweeps", {})
+    monkeypatch.setattr(duties, "companions", {})
+    settings.NATS_URLS = (broker.url,)
+    duties.companion("relay", relay.run)
+    worker, ended = Worker(EventBus()), []
+    thread = threading.Thread(target=lambda: ended.append(worker.run()))
+    thread.start()
+    try:
+        until(lambda: arrived() == acme.head)  # beside the logs of all other tests
+        acme.beat(3)
+        until(lambda: arrived() == acme.head)
+    finally:
+        worker.stop()
+        thread.join()
+
+    assert_whole(broker.stored(), acme)
+    assert ended == [True]

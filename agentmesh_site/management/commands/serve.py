@@ -1,4 +1,4 @@
-"""`manage.py serve`: the web. Stops within 5 seconds, whoever is connected."""
+"""`manage.py serve`: the web and a worker beside it. Stops within 5 s, whoever is connected."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from uvicorn.supervisors import Multiprocess
 
 from agentmesh_site import environment
+from agentmesh_site.beside import worker_beside
 
 BACKLOG = 2_048
 MOST_WORKERS = 64
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-worker",
             action="store_true",
-            help="run no background worker beside the web. Changes nothing yet: there is none.",
+            help="run no worker beside the web: another process is `manage.py worker`",
         )
 
     def handle(self, **options: Any) -> None:
@@ -63,10 +64,11 @@ class Command(BaseCommand):
         self.stdout.flush()
         signal.signal(signal.SIGTERM, _leave)
         try:
-            if workers == 1:
-                uvicorn.Server(config).run([listener])
-            else:
-                Multiprocess(config, [listener]).run()
+            with worker_beside(wanted=not options["no_worker"]):
+                if workers == 1:
+                    uvicorn.Server(config).run([listener])
+                else:
+                    Multiprocess(config, [listener]).run()
         except KeyboardInterrupt:
             pass
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from events import durable
+from events.durable import resuming
 from events.log import read
 from events.management.command import PlainCommand, check_tenant
 
@@ -30,7 +30,7 @@ class Command(PlainCommand):
         else:
             raise CommandError(f"--after is a seq, 0 or head, not {after!r}.")
         try:
-            durable.resume(subscription, slug, seq)
+            resuming.resume(subscription, slug, seq)
         except LookupError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{subscription} goes on in {slug} after event {seq}.")
