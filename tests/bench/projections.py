@@ -35,7 +35,7 @@ def main() -> None:
 
     _measure_latency(fleet.fresh_tenant())
     tenant = fleet.fresh_tenant()
-    _fill(tenant, EVENTS)
+    fill(tenant, EVENTS)
     _measure_rebuilding(tenant)
 
 
@@ -78,7 +78,7 @@ def _measure_latency(tenant: str) -> None:
     print(f"| largest | {taken[-1]:.1f} |\n", flush=True)
 
 
-def _fill(tenant: str, events: int) -> None:
+def fill(tenant: str, events: int) -> None:
     from events.log.append import append
     from events.log.proposal import Proposal
     from events.vocabulary import AgentCreatedEvent, Capability
