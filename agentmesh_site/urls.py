@@ -14,6 +14,7 @@ from events.api.problem import no_such_path
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
 from events.pages import log, people, routes
+from projections.analytics.urls import tenant_routes as analytics_routes
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
@@ -51,7 +52,10 @@ admin_pages = [
 
 api_routes: list[URLPattern | URLResolver] = [
     *plain_routes,
-    path("tenants/<tenant>/", include([*agent_routes, *event_routes, *stream_routes])),
+    path(
+        "tenants/<tenant>/",
+        include([*agent_routes, *event_routes, *stream_routes, *analytics_routes]),
+    ),
 ]
 
 urlpatterns = [

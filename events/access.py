@@ -26,7 +26,8 @@ class Right(StrEnum):
     """What a door asks for."""
 
     READ = "read"  # agents, tasks and events of the tenant
-    # Who has access (members and tokens, of which no secret is kept), and the log's checkpoints.
+    # Who has access (members and tokens, of which no secret is kept), the log's checkpoints, and
+    # what concerns the whole fleet.
     OVERSEE = "oversee"
     OPERATE = "operate"  # change agents and tasks
     WORK = "work"  # what an agent does itself: create, activate, heartbeat, complete, fail

@@ -95,10 +95,69 @@ class PayloadErased(TenantFact, frozen=True):
     reason: str
 
 
+class MassLossSuspected(TenantFact, frozen=True):
+    """So many agents fell silent together that we may be the ones who do not hear.
+
+    `silent` of `healthy` agents; `agents` are the first of the silent by id, 20 at most. Until this
+    is confirmed or resolved no agent's silence is recorded as an outage and costs no task.
+    """
+
+    silent: int
+    healthy: int
+    agents: tuple[str, ...]
+
+
+class MassLossConfirmed(TenantFact, frozen=True):
+    """Somebody says that the silent agents are really lost: their silence counts again."""
+
+    reason: str
+
+
+class MassLossResolved(TenantFact, frozen=True):
+    """Agents do not fall silent together any more. After a suspicion silence counts from here."""
+
+    reason: str
+
+
 class TenantViewedBySuperuser(TenantFact, frozen=True):
     """The installation's superuser looked in, being no member: one an hour per person."""
 
     username: str
+
+
+class AlertRuleChanged(TenantFact, frozen=True):
+    """An alert rule was made or changed: its fields that changed, all of them when it is new.
+
+    Of e-mail addresses it tells how many there are, of webhooks no more than scheme and host: the
+    one are people's, and the rest of the other may be a secret.
+    """
+
+    rule: str
+    changed: dict[str, JSON]
+
+
+class AlertRuleDeleted(TenantFact, frozen=True):
+    """An alert rule is gone; where it stood in for a built-in one, that one counts again."""
+
+    rule: str
+
+
+class AlertAcknowledged(TenantFact, frozen=True):
+    """A person has seen an alert and cares for it. `agent_id` is null for the tenant as a whole."""
+
+    alert_id: str
+    rule: str
+    agent_id: str | None
+    note: str
+
+
+class AlertResolved(TenantFact, frozen=True):
+    """A person closed an alert, which did not resolve by itself."""
+
+    alert_id: str
+    rule: str
+    agent_id: str | None
+    reason: str
 
 
 class EventSkipped(TenantFact, frozen=True):

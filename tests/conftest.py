@@ -30,9 +30,13 @@ NO_DATABASE = [
     "house/test_rooms.py",
     "house/test_start.py",
     "log/test_notes.py",
+    "projections/analytics/test_buckets.py",
+    "projections/analytics/test_fold.py",
+    "projections/analytics/test_sketch.py",
     "projections/test_fleet.py",
     "projections/test_tasks.py",
     "schemas/test_summary.py",
+    "outbound",
 ]
 collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 

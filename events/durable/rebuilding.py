@@ -26,6 +26,7 @@ from events.durable.catching_up import holder
 from events.durable.lease import Lease
 from events.durable.rows import Rows
 from events.durable.status import BUILD_SUFFIX
+from events.facts import Fact
 from events.log import cursor, read
 from events.log.cursor import LogDamaged, Position
 from events.log.read import Told
@@ -198,7 +199,7 @@ class _Build:
         self.held: dict[held.Stream, tuple[Told, str]] = {}
         self._subscription = subscription
         self._read_model = read_model
-        self._rows = Rows(read_model, tenant, generation)
+        self._rows = Rows(read_model, tenant, generation, begins_empty=True)
 
     def fold_all(self, progress: Progress) -> None:
         """Until little is left."""
@@ -209,7 +210,9 @@ class _Build:
         """Up to and including an event. Raises LogDamaged where one is missing."""
         while self.position.seq < seq:
             first, last = self.position.seq + 1, min(self.position.seq + PAGE, seq)
-            for told in _events(self._subscription, self.tenant, first, last):
+            page = _events(self._subscription, self.tenant, first, last)
+            self._rows.prepare([each.fact for each in page if isinstance(each.fact, Fact)])
+            for told in page:
                 self._fold(told)
             with transaction.atomic():
                 self._rows.write()

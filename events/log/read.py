@@ -1,7 +1,7 @@
 """Reading the log: by stream, by seq, by page. Readers never lock and never wait for a writer."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -141,7 +141,7 @@ def told(rows: "QuerySet[Event]") -> Iterator[Told]:
         origin,
         stored_hash,
         data,
-    ) in rows.values_list(*_ENVELOPE, "data"):
+    ) in _values(rows.values_list(*_ENVELOPE, "data")):
         digest = bytes(stored_hash)
         fact: Fact | Exception
         try:
@@ -169,6 +169,17 @@ def told(rows: "QuerySet[Event]") -> Iterator[Told]:
                 hash=digest,
             )
         yield Told(seq, digest, stream_type, stream_id, version, fact)
+
+
+def _values(rows: "QuerySet[Event, Any]") -> Iterable[Any]:
+    """The rows as tuples. From PostgreSQL in binary, past Django's own parsing of moments, which
+    takes longer than all the rest."""
+    if connection.vendor != "postgresql":
+        return rows
+    sql, parameters = rows.query.sql_with_params()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(sql, parameters, binary=True).fetchall()
 
 
 def stream_facts(

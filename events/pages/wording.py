@@ -50,8 +50,20 @@ _LINES: dict[str, Callable[[Data], str]] = {
     "SignedIn": lambda d: str(d["username"]),
     "SignInFailed": lambda d: str(d["username"]),
     "AccessDenied": lambda d: f"{d['principal']} as {d['role']}: {d['method']} {d['route']}",
+    "MassLossSuspected": lambda d: f"{d['silent']} of {d['healthy']} agents fell silent",
+    "MassLossConfirmed": lambda d: str(d["reason"]),
+    "MassLossResolved": lambda d: str(d["reason"]),
     "TenantViewedBySuperuser": lambda d: str(d["username"]),
+    "AlertRuleChanged": lambda d: f"{d['rule']}: {', '.join(d['changed'])}",
+    "AlertRuleDeleted": lambda d: str(d["rule"]),
+    "AlertAcknowledged": lambda d: _alert(d, "note"),
+    "AlertResolved": lambda d: _alert(d, "reason"),
 }
+
+
+def _alert(d: Data, said: str) -> str:
+    of = f"{d['rule']} of {d['agent_id']}" if d["agent_id"] else str(d["rule"])
+    return f"{of}: {d[said]}" if d[said] else of
 
 
 def line(event: Event) -> str:

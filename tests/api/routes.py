@@ -51,6 +51,7 @@ ROUTES = [
     Route("GET", "/events/{event}", EVERYBODY),
     Route("GET", "/export", ("admin", "auditor")),
     Route("GET", "/checkpoints", READERS),
+    Route("GET", "/analytics/tasks", READERS),
     Route("GET", "/members", READERS),
     Route("POST", "/members", ADMINS, {"username": "nobody-there", "role": "auditor"}),
     Route("GET", "/members/{member}", READERS),

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "export": ("postgresql", "sqlite"),
     "projections": ("postgresql", "sqlite"),
     "subscribers": ("postgresql", "sqlite"),
+    "sweep": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 

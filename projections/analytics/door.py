@@ -1,0 +1,97 @@
+"""GET /analytics/tasks: how tasks ended in a range of time."""
+
+import time
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+import msgspec
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.request import Request
+
+from events.access import Right
+from events.api.door import SEQ, TenantDoor, json_response
+from events.api.problem import invalid_parameter, unavailable
+from events.moments import rfc3339
+from projections.analytics.buckets import RESOLUTIONS, Resolution
+from projections.analytics.measure import Measured
+from projections.analytics.queries import (
+    BadRange,
+    Breakdown,
+    TaskStatistics,
+    counted_up_to,
+    task_statistics,
+)
+
+DEFAULT: Resolution = "hour"
+# Without since: so much time before until.
+USUAL: dict[Resolution, timedelta] = {
+    "minute": timedelta(hours=1),
+    "hour": timedelta(days=1),
+    "day": timedelta(days=30),
+}
+WAIT_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 0.05
+
+
+class TaskAnalytics(TenantDoor):
+    """`until` is now where it is not said, `since` as much earlier as one usually looks back."""
+
+    rights: ClassVar = {"GET": Right.OVERSEE}
+    known: ClassVar = {"GET": ("bucket", "min_seq", "since", "until")}
+
+    def get(self, _: Request, **__: str) -> HttpResponse:
+        bucket = self._bucket()
+        since, until = self._range(bucket)
+        self.head_seq()
+        self._wait()
+        try:
+            found = task_statistics(self.tenant, since, until, bucket)
+        except BadRange as error:
+            raise invalid_parameter(error.parameter, error.detail) from None
+        return json_response(msgspec.json.encode(_json(found)), headers={SEQ: str(found.seq)})
+
+    def _bucket(self) -> Resolution:
+        text = self.query.text("bucket") or DEFAULT
+        for each in RESOLUTIONS:
+            if each == text:
+                return each
+        raise invalid_parameter("bucket", f"must be one of {', '.join(RESOLUTIONS)}.")
+
+    def _range(self, bucket: Resolution) -> tuple[datetime, datetime]:
+        since, until = self.query.moment("since"), self.query.moment("until") or timezone.now()
+        try:
+            return since or until - USUAL[bucket], until
+        except OverflowError:
+            raise invalid_parameter("until", "is as early as time goes. Say since too.") from None
+
+    def _wait(self) -> None:
+        """Until what min_seq names has been counted. Raises Problem (503)."""
+        wanted = self.query.whole("min_seq") or 0
+        until = time.monotonic() + WAIT_SECONDS
+        while counted_up_to(self.tenant) < wanted:
+            if time.monotonic() > until:
+                raise unavailable(f"The log has not been counted up to {wanted} yet. Try again.")
+            time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _json(found: TaskStatistics) -> dict[str, Any]:
+    return {
+        "bucket": found.bucket,
+        "since": rfc3339(found.since),
+        "until": rfc3339(found.until),
+        **_measured(found.total),
+        "buckets": [{"since": rfc3339(each.since), **_measured(each)} for each in found.buckets],
+        "agents": _items(found.agents, "agent_id"),
+        "other_agents": found.agents.rest,
+        "types": _items(found.types, "agent_type"),
+        "other_types": found.types.rest,
+    }
+
+
+def _items(breakdown: Breakdown, name: str) -> list[dict[str, Any]]:
+    return [{name: each.name, **_measured(each)} for each in breakdown.items]
+
+
+def _measured(measured: Measured) -> dict[str, Any]:
+    return {name: getattr(measured, name) for name in Measured.__struct_fields__}

@@ -1,0 +1,255 @@
+"""What the statistics say: how tasks ended in a range of time, in whole buckets.
+
+    task_statistics("acme", since, until, "hour")   a series, and what agents and types did
+    task_series("acme", since, until, "day", kind="agent", name="a-1")
+    completion_rate("acme", minutes=15)             of the last minutes
+
+Definitions and errors: docs/analytics.md.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+from django.db.models import QuerySet, Sum
+from django.utils import timezone
+
+from events.generations import live
+from events.models import SubscriptionCheckpoint
+from projections.analytics.buckets import (
+    LENGTH,
+    RESOLUTIONS,
+    Piece,
+    Resolution,
+    ceil,
+    edges,
+    floor,
+    pieces,
+)
+from projections.analytics.measure import Measured, Tally
+from projections.analytics.readmodel import NAME, Kind
+from projections.models import TaskStatisticsRow
+
+MOST_BUCKETS = 1_500
+MOST_NAMED = 100
+MOST_MINUTES = 366 * 24 * 60
+_NAMES_AT_ONCE = 1_000
+_SUMS = {"completed_sum": Sum("completed"), "failed_sum": Sum("failed")}
+
+
+class BadRange(ValueError):
+    """The range of time cannot be told: which parameter is to blame, and what it has to be."""
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(f"{parameter} {detail}")
+        self.parameter = parameter
+        self.detail = detail
+
+
+class Bucket(Measured, frozen=True, kw_only=True):
+    """since: where the bucket begins."""
+
+    since: datetime
+
+
+class Named(Measured, frozen=True, kw_only=True):
+    """Of one agent or type."""
+
+    name: str
+
+
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    """Those that are not named, together."""
+
+    number: int
+    completed: int
+    failed: int
+
+
+class Breakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """items: of those of which tasks ended, with the most first, then by name."""
+
+    items: tuple[Named, ...]
+    rest: Rest
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """since, until: the range in whole buckets. buckets: all of them, in order, empty ones too."""
+
+    bucket: Resolution
+    since: datetime
+    until: datetime
+    total: Measured
+    buckets: tuple[Bucket, ...]
+
+
+class TaskStatistics(Series, frozen=True, kw_only=True):
+    """seq: the log has been counted at least up to it. Agents and types of the same range."""
+
+    seq: int
+    agents: Breakdown
+    types: Breakdown
+
+
+class CompletionRate(msgspec.Struct, frozen=True, kw_only=True):
+    """rate: of the tasks that ended, 0 to 1; None when none did."""
+
+    since: datetime
+    completed: int
+    failed: int
+    rate: float | None
+
+
+def counted_up_to(tenant: str) -> int:
+    """The last seq of the tenant's log that the statistics have counted."""
+    checkpoint = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=NAME)
+    return checkpoint.values_list("seq", flat=True).first() or 0
+
+
+def task_statistics(
+    tenant: str, since: datetime, until: datetime, bucket: Resolution, *, most: int = MOST_NAMED
+) -> TaskStatistics:
+    """Everything of one range: since is rounded down to an edge of the buckets, until up.
+
+    most: how many agents, and types, are named; the rest is said in sum. Raises BadRange for a
+    range that is empty, or has more than MOST_BUCKETS.
+    """
+    seq = counted_up_to(tenant)  # first: what is read after it is at least as new
+    series = task_series(tenant, since, until, bucket)
+    return TaskStatistics(
+        **msgspec.structs.asdict(series),
+        seq=seq,
+        agents=_breakdown(tenant, "agent", series, most),
+        types=_breakdown(tenant, "type", series, most),
+    )
+
+
+def task_series(
+    tenant: str,
+    since: datetime,
+    until: datetime,
+    bucket: Resolution,
+    *,
+    kind: Kind = "tenant",
+    name: str = "",
+) -> Series:
+    """The buckets of a range, of the tenant or of one agent or type. As `task_statistics`."""
+    since, until = _whole_buckets(since, until, bucket)
+    total, tallies = Tally(), defaultdict[datetime, Tally](Tally)
+    rows = _rows(tenant, kind, Piece(bucket, since, until)).filter(name=name)
+    for begin, *row in rows.values_list("bucket", *Tally.COLUMNS):
+        tallies[begin].add(row)
+        total.add(row)
+    return Series(
+        bucket=bucket,
+        since=since,
+        until=until,
+        total=Measured(**total.fields(until - since)),
+        buckets=tuple(
+            Bucket(since=edge, **tallies[edge].fields(LENGTH[bucket]))
+            for edge in edges(since, until, bucket)
+        ),
+    )
+
+
+def completion_rate(
+    tenant: str,
+    minutes: int,
+    *,
+    agents: Collection[str] | None = None,
+    now: datetime | None = None,
+) -> CompletionRate:
+    """Of the last minutes, and of the one that has begun; of these agents, when they are named.
+
+    One small query, at most five where whole hours and days are among them; as many for each 1,000
+    agents. Raises BadRange for no minutes, or more than a year of them.
+    """
+    if not 1 <= minutes <= MOST_MINUTES:
+        raise BadRange("minutes", f"must be 1 to {MOST_MINUTES}.")
+    now = now or timezone.now()
+    since = floor(now - timedelta(minutes=minutes), "minute")
+    completed = failed = 0
+    for piece in pieces(since, ceil(now, "minute")):
+        for some in _named(_rows(tenant, "tenant" if agents is None else "agent", piece), agents):
+            found = some.aggregate(**_SUMS)
+            completed += found["completed_sum"] or 0
+            failed += found["failed_sum"] or 0
+    ended = completed + failed
+    return CompletionRate(
+        since=since,
+        completed=completed,
+        failed=failed,
+        rate=completed / ended if ended else None,
+    )
+
+
+def _named(
+    rows: QuerySet[TaskStatisticsRow], names: Collection[str] | None
+) -> Iterator[QuerySet[TaskStatisticsRow]]:
+    if names is None:
+        yield rows
+        return
+    wanted = sorted(set(names))
+    for start in range(0, len(wanted), _NAMES_AT_ONCE):
+        yield rows.filter(name__in=wanted[start : start + _NAMES_AT_ONCE])
+
+
+def _whole_buckets(
+    since: datetime, until: datetime, bucket: Resolution
+) -> tuple[datetime, datetime]:
+    if bucket not in RESOLUTIONS:
+        raise BadRange("bucket", f"must be one of {', '.join(RESOLUTIONS)}.")
+    if since >= until:
+        raise BadRange("since", "must be before until.")
+    try:
+        since, until = floor(since, bucket), ceil(until, bucket)
+    except OverflowError:
+        raise BadRange("until", "must be a day before the end of the year 9999.") from None
+    number = (until - since) // LENGTH[bucket]
+    if number > MOST_BUCKETS:
+        raise BadRange(
+            "since",
+            f"is {number} {bucket}s before until, and at most {MOST_BUCKETS} buckets are given. "
+            f"Ask for less time{'' if bucket == 'day' else ' or for longer buckets'}.",
+        )
+    return since, until
+
+
+def _breakdown(tenant: str, kind: Kind, series: Series, most: int) -> Breakdown:
+    range_ = pieces(series.since, series.until)
+    ended = defaultdict[str, tuple[int, int]](lambda: (0, 0))
+    for piece in range_:
+        sums = _rows(tenant, kind, piece).values("name").annotate(**_SUMS)
+        for name, completed, failed in sums.values_list("name", *_SUMS):
+            before = ended[name]
+            ended[name] = before[0] + completed, before[1] + failed
+    # Here and not in the database, whose collation would order names differently on each engine.
+    ranked = sorted(ended, key=lambda name: (-sum(ended[name]), name))
+    tallies = {name: Tally() for name in ranked[:most]}
+    for piece in range_:
+        named = _rows(tenant, kind, piece).filter(name__in=tallies)
+        for name, *row in named.values_list("name", *Tally.COLUMNS).iterator():
+            tallies[name].add(row)
+    rest = [ended[name] for name in ranked[most:]]
+    return Breakdown(
+        items=tuple(
+            Named(name=name, **tally.fields(series.until - series.since))
+            for name, tally in tallies.items()
+        ),
+        rest=Rest(
+            number=len(rest),
+            completed=sum(completed for completed, _ in rest),
+            failed=sum(failed for _, failed in rest),
+        ),
+    )
+
+
+def _rows(tenant: str, kind: Kind, piece: Piece) -> QuerySet[TaskStatisticsRow]:
+    # One piece is one stretch of the index; for several at once PostgreSQL reads the whole table.
+    return live(TaskStatisticsRow, NAME, tenant).filter(
+        kind=kind,
+        resolution=piece.resolution,
+        bucket__gte=piece.since,
+        bucket__lt=piece.until,
+    )
