@@ -80,8 +80,10 @@ def test_two_workers_share_the_work_and_count_nothing_twice(
 
 
 def test_it_stops_in_the_middle_of_much_work_and_another_goes_on_from_there(
-    tenant: str, bus: EventBus, ledger: Ledger, name: str
+    tenant: str, bus: EventBus, ledger: Ledger, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reader, "SLICE_SECONDS", 60.0)
+
     def slowly(event: Any) -> None:
         time.sleep(0.01)
         ledger.handle(event)
