@@ -74,7 +74,8 @@ class Reacting:
             try:
                 self._subscription.publish(told.decoded())
             except RAISED as error:
-                finish(place)
+                if not is_away(error):
+                    finish(place)
                 raise Failed(place, error) from error
             if enough():
                 finish(place + 1)

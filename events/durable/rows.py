@@ -26,15 +26,21 @@ WRITTEN_AT_ONCE = 500
 class Rows:
     """The rows of one tenant and generation, as they will stand when `write` has been called.
 
-    Good for as long as nobody else writes them: while the lease is held.
+    Good for as long as nobody else writes them: while the lease is held. begins_empty: whether the
+    generation has no rows yet; the database is then asked for those alone that were written here
+    and forgotten.
     """
 
-    def __init__(self, read_model: ReadModel, tenant: str, generation: int) -> None:
+    def __init__(
+        self, read_model: ReadModel, tenant: str, generation: int, *, begins_empty: bool = False
+    ) -> None:
         self._model = read_model
         self._tenant = tenant
         self._generation = generation
         self._rows: dict[Address, msgspec.Struct | None] = {}
         self._changed: dict[Address, None] = {}
+        # As hashes, which are smaller than keys; two that are equal cost a needless question.
+        self._kept: set[int] | None = set() if begins_empty else None
         self._yielded: dict[Address, msgspec.Struct] = {}  # of the event that is being folded
 
     def __call__(self, table: type[Row], *key: Any) -> Row | None:
@@ -79,6 +85,8 @@ class Rows:
 
     def written(self) -> None:
         """What was written has been committed."""
+        if self._kept is not None:
+            self._kept.update(map(hash, self._changed))
         self._changed.clear()
         if len(self._rows) > KEPT:
             self._rows.clear()
@@ -90,8 +98,11 @@ class Rows:
 
     def _load(self, addresses: Sequence[Address]) -> None:
         by_table: dict[Table, list[Key]] = defaultdict(list)
-        for table, key in addresses:
-            by_table[table].append(key)
+        for address in addresses:
+            if self._kept is None or hash(address) in self._kept:
+                by_table[address[0]].append(address[1])
+            else:
+                self._rows[address] = None
         for table, keys in by_table.items():
             for start in range(0, len(keys), ASKED_AT_ONCE):
                 part = keys[start : start + ASKED_AT_ONCE]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import msgspec
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models import F, Sum
 
 from events.models import Tenant
@@ -54,6 +54,8 @@ class CountRow(models.Model):
     seqs = models.BigIntegerField(default=0)
     # Asked by the database when a transaction commits, and no earlier.
     parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
+
+    objects: ClassVar[models.Manager[Self]] = models.Manager()
 
     class Meta:
         app_label = "tests_durable"
@@ -109,7 +111,3 @@ def tallied(tenant: str) -> dict[str, tuple[int, int]]:
     """Of each agent how many events were tallied, and the last one's seq."""
     rows = TallyRow.objects.filter(tenant=tenant).values_list("agent_id", "events", "last_seq")
     return {agent_id: (events, last) for agent_id, events, last in rows}
-
-
-def nothing_is_open() -> bool:
-    return not transaction.get_connection().in_atomic_block

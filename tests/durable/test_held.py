@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from events import tenants
 from events.bus import EventBus, Subscription
 from events.durable import handling, resuming
 from events.durable import held as held_streams
@@ -23,7 +24,7 @@ from tests.durable.sample import (
     retry_at_once,
     until_parked,
 )
-from tests.durable.tables import count, counted, make_tables, tallied, tallies
+from tests.durable.tables import count, counted, make_tables, tallied, tallies, tally
 from tests.log.sample import stored
 
 ALICE = Context(actor="user:alice")
@@ -49,7 +50,7 @@ def test_it_waits_longer_after_each_try_and_is_parked_within_a_minute(
     record(acme, "a-1", "a-2")
     catch_up(subscription, acme)
 
-    waits = []
+    waits: list[float] = []
     while (row := held(acme, name)["a-1"]).parked_at is None:
         before = (
             row.held_at
@@ -185,7 +186,7 @@ def test_of_two_people_who_skip_at_once_one_is_told_that_it_was_done(
     acme: str, subscription: Subscription, ledger: Ledger, name: str, monkeypatch: Any
 ) -> None:
     parked(subscription, ledger, acme)
-    record_fact = held_streams.record
+    record_fact = tenants.record
 
     def bob_is_first(tenant: str, *arguments: Any, **more: Any) -> Any:
         monkeypatch.setattr(held_streams, "record", record_fact)
@@ -260,8 +261,6 @@ def test_a_replay_that_fails_half_way_keeps_what_it_has_done(
     def project(event: Any, known: Any) -> Any:
         fail(event)
         yield from tally(event, known)
-
-    from tests.durable.tables import tally
 
     is_handler = kind == "handler"
     subscription = (

@@ -1,6 +1,7 @@
 """A lease is held by one worker at a time, and whoever has lost it can write nothing any more."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
@@ -97,13 +98,14 @@ def test_whoever_has_lost_it_can_write_nothing(
     take_over(acme, subscription.name)
     before = checkpoint(acme, subscription.name)
 
+    writes: dict[str, Callable[[], object]] = {
+        "advance": lambda: lost.advance(Position(1, b"x"), handled=True),
+        "confirm": lost.confirm,
+        "succeed": lost.succeed,
+        "switch": lambda: lost.switch(Position(1, b"x"), 2),
+    }
     with pytest.raises(LeaseLost, match="taken over"):
-        {
-            "advance": lambda: lost.advance(Position(1, b"x"), handled=True),
-            "confirm": lost.confirm,
-            "succeed": lost.succeed,
-            "switch": lambda: lost.switch(Position(1, b"x"), 2),
-        }[write]()
+        writes[write]()
     lost.release()
     lost.fail("no", 5)
     lost.note("no")

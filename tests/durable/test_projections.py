@@ -8,7 +8,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from events.bus import EventBus
 from events.durable import handling
 from events.durable.catching_up import catch_up
-from tests.durable.sample import checkpoint, held, record, retry_at_once, take_over
+from tests.durable.sample import checkpoint, held, record, retry_at_once, take, take_over
 from tests.durable.tables import CountRow, count, counted
 
 pytestmark = pytest.mark.usefixtures("tables")
@@ -128,7 +128,8 @@ def test_who_was_overtaken_in_the_middle_of_a_batch_writes_nothing(
     subscription = bus.project("Agent*", overtaken, name=name)
     record(acme, "a-1", each=3)
     CountRow.objects.create(tenant=acme, agent_id="a-1", events=5, seqs=5)
-    turn = _taken(subscription, acme)
+    turn = take(subscription, acme)
+    assert turn is not None
     lease = take_over(acme, name)  # between its reading and its writing
 
     turn.run(5)
@@ -167,11 +168,3 @@ def test_a_projection_cannot_append(acme: str, bus: EventBus, name: str) -> None
 
     assert catch_up(subscription, acme) == 0
     assert "NotTheOutermostTransaction" in held(acme, name)["a-1"].last_error
-
-
-def _taken(subscription: Any, tenant: str) -> Any:
-    from tests.durable.sample import take
-
-    turn = take(subscription, tenant)
-    assert turn is not None
-    return turn

@@ -27,7 +27,7 @@ from tests.durable.sample import (
     take_over,
 )
 from tests.durable.tables import Tally, TallyRow, tallied, tallies, tally
-from tests.log.sample import ON_POSTGRESQL, proposed
+from tests.log.sample import proposed
 
 pytestmark = pytest.mark.usefixtures("tables")
 
@@ -89,21 +89,6 @@ def test_an_event_is_folded_wholly_or_not_at_all(
     broken = False
     retry_at_once(subscription, acme)
     assert tallied(acme) == {"a-1": (3, 5), "a-2": (3, 6)}
-
-
-@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite's columns have no length")
-def test_a_value_too_long_for_its_column_holds_its_own_stream_and_is_not_cut(
-    acme: str, bus: EventBus, name: str
-) -> None:
-    long = "a-" + "x" * 20
-    subscription = bus.project("Agent*", tallies(name))
-    record(acme, "a-1", long, "a-3", each=2)
-
-    catch_up(subscription, acme)
-
-    assert tallied(acme) == {"a-1": (2, 2), "a-3": (2, 6)}
-    assert held(acme, name)[long].last_error.startswith("DataError")
-    assert checkpoint(acme, name).seq == 6
 
 
 def test_what_the_database_refuses_when_rows_are_written_holds_its_own_stream(
