@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from events.bus import event_bus
+from events.durable.catching_up import catch_up
 from events.log import prepared
 from tests.api.conftest import HEARTBEAT, Caller
+from tests.api.things import park
 
 NOT_COUNTED = ("BEGIN", "COMMIT", "PRAGMA", "--")
 
@@ -125,4 +128,32 @@ def test_an_agent_of_the_past_costs_the_same_however_long_its_history(bob: Calle
     assert costs[0][:-1] == [
         *("events_token", "events_tenanthead", "events_event", "agents_currentagent"),
         *("events_event", "agents_agentstate"),
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_page_of_tasks_and_their_payloads_costs_the_same_however_long(
+    bob: Caller, count: int
+) -> None:
+    for number in range(count):
+        bob.busy(f"t-{number}")
+    catch_up(event_bus.subscriptions["tasks"], bob.tenant)
+    with statements() as seen:
+        assert len(bob.made(bob.get("/tasks"))["items"]) == count
+    assert tables(seen) == [
+        *("events_token", "events_tenanthead", "events_subscriptioncheckpoint"),
+        *("projections_taskrow", "events_event"),
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_subscriptions_cost_the_same_however_many_streams_are_parked(
+    bob: Caller, count: int
+) -> None:
+    park(bob.tenant, *(f"a-{number}" for number in range(count)))
+    with statements() as seen:
+        bob.made(bob.get("/subscriptions"))
+    assert tables(seen) == [
+        *("events_token", "events_tenanthead", "events_tenanthead"),
+        *("events_heldstream", "events_subscriptioncheckpoint", "events_event"),
     ]
