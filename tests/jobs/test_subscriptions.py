@@ -74,7 +74,7 @@ def test_it_ends_badly_while_something_is_parked_and_says_at_what_in_plain_words
     hers = shell(subprocess_env, "subscriptions", "--tenant", globex)
 
     assert every.returncode == 1
-    assert f"{parked}: {LEDGER}: one stands at seq 1 since" in every.stdout
+    assert f"{parked}: {LEDGER}: one at seq 1, held since" in every.stdout
     assert "parked after 6 tries: RuntimeError:  [31mno no\n" in every.stdout
     assert "subscriptions need a person: --retry or --skip" in every.stderr
     assert every.stderr.count("\n") == 1

@@ -119,7 +119,7 @@ def _troubles(state: State) -> Iterator[str]:
 
 
 def _where(stream: HeldState) -> str:
-    return f"{stream.stream_id} stands at seq {stream.seq} since {rfc3339(stream.held_at)[:19]}Z"
+    return f"{stream.stream_id} at seq {stream.seq}, held since {rfc3339(stream.held_at)[:19]}Z"
 
 
 def _why(stream: HeldState) -> str:
