@@ -135,9 +135,7 @@ def fold_alone(read_model: ReadModel, event: Fact) -> None:
 def _maker(model: type[models.Model], table: Table) -> Callable[[Sequence[Any]], msgspec.Struct]:
     """Structs out of values; binary columns come as memoryviews from one engine."""
     names = table.__struct_fields__
-    binary = [
-        name for name in names if isinstance(model._meta.get_field(name), models.BinaryField)
-    ]
+    binary = [name for name in names if isinstance(model._meta.get_field(name), models.BinaryField)]
 
     def make(values: Sequence[Any]) -> msgspec.Struct:
         whole = dict(zip(names, values, strict=True))
