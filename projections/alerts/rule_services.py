@@ -131,7 +131,9 @@ def delete_rule(*, tenant: str, name: str, by: Context, receipt: Receipt | None 
     tenants.record(tenant, fact, by=by, within=write, receipt=receipt, thing=Rule.of(row))
 
 
-def rotate_webhook_secret(*, tenant: str, url: str, by: Context) -> str:
+def rotate_webhook_secret(
+    *, tenant: str, url: str, by: Context, receipt: Receipt | None = None
+) -> str:
     """A new secret for a webhook of the tenant's rules, shown this once. The old one signs beside
     it for a day, so that no post is refused while the other side changes it."""
     fresh: str | None = None
@@ -143,7 +145,7 @@ def rotate_webhook_secret(*, tenant: str, url: str, by: Context) -> str:
             raise Refused("No rule names this webhook.", "not_found", field="url")
 
     fact = SettingsChanged(changed={"webhook_secret": origin(url)})
-    tenants.record(tenant, fact, by=by, within=write)
+    tenants.record(tenant, fact, by=by, within=write, receipt=receipt, thing=url)
     assert fresh is not None  # noqa: S101 -- written, or refused
     return fresh
 

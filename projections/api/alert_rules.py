@@ -1,4 +1,4 @@
-"""/alert-rules: what is trouble, and who is told.
+"""/alert-rules and /alert-webhooks: what is trouble, and who is told.
 
 The secret of a webhook that a request names first is shown in its answer, and kept nowhere that a
 door reads. A request that is repeated under its Idempotency-Key gets its first answer with null
@@ -41,6 +41,10 @@ class CreateRule(ChangeRule):
     kind = fields.Text(required=False)
 
 
+class RotateWebhookSecret(fields.Order):
+    url = fields.Text()
+
+
 class RuleDoor(WritingDoor):
     """What every route of rules has in common."""
 
@@ -68,11 +72,13 @@ class RuleDoor(WritingDoor):
         """What is kept of a change: all but the secrets."""
         return Answer(HTTPStatus.OK, {**self.rule_json(rule), "webhook_secrets": None})
 
-    def told_with(self, secrets: Secrets, receipt: Receipt) -> HttpResponse:
-        answer = told(receipt)
-        response = response_of(answer)
-        response.content = msgspec.json.encode({**answer.body, "webhook_secrets": secrets})
-        return response
+
+def told_with(secrets: Secrets, receipt: Receipt) -> HttpResponse:
+    """The answer with the secrets, which are not kept."""
+    answer = told(receipt)
+    response = response_of(answer)
+    response.content = msgspec.json.encode({**answer.body, "webhook_secrets": secrets})
+    return response
 
 
 class AlertRules(RuleDoor):
@@ -98,7 +104,7 @@ class AlertRules(RuleDoor):
             _, secrets = rule_services.create_rule(
                 tenant=self.tenant, rule=Rule(**order), by=self.context(), receipt=receipt
             )
-            return self.told_with(secrets, receipt)
+            return told_with(secrets, receipt)
 
         return self.answer_once(once, execute)
 
@@ -136,7 +142,7 @@ class OneAlertRule(RuleDoor):
             _, secrets = rule_services.update_rule(
                 tenant=self.tenant, name=self.name, **order, by=self.context(), receipt=receipt
             )
-            return self.told_with(secrets, receipt)
+            return told_with(secrets, receipt)
 
         return self.answer_once(once, execute)
 
@@ -146,3 +152,24 @@ class OneAlertRule(RuleDoor):
             tenant=self.tenant, name=self.name, by=self.context(), receipt=receipt
         )
         return gone(receipt)
+
+
+class RotateSecret(WritingDoor):
+    """POST /alert-webhooks/rotate-secret"""
+
+    rights: ClassVar = {"POST": Right.OPERATE}
+    orders: ClassVar = {"POST": RotateWebhookSecret}
+
+    def post(self, request: Request, **_: str) -> HttpResponse:
+        order, once = self.order(request), self.once(request)
+
+        def execute() -> HttpResponse:
+            receipt = Receipt(
+                lambda url: Answer(HTTPStatus.OK, {"url": url, "webhook_secrets": None}), once
+            )
+            secret = rule_services.rotate_webhook_secret(
+                tenant=self.tenant, **order, by=self.context(), receipt=receipt
+            )
+            return told_with({order["url"]: secret}, receipt)
+
+        return self.answer_once(once, execute)

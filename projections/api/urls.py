@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from projections.analytics.door import TaskAnalytics
-from projections.api.alert_rules import AlertRules, OneAlertRule
+from projections.api.alert_rules import AlertRules, OneAlertRule, RotateSecret
 from projections.api.alerts import Acknowledge, Alerts, OneAlert, Resolve
 from projections.api.tasks import Tasks
 
@@ -14,6 +14,7 @@ tenant_routes: list[URLPattern] = [
     path("alerts/<alert_id>/resolve", Resolve.as_view()),
     path("alert-rules", AlertRules.as_view()),
     path("alert-rules/<name>", OneAlertRule.as_view()),
+    path("alert-webhooks/rotate-secret", RotateSecret.as_view()),
     path("analytics/tasks", TaskAnalytics.as_view()),
     path("tasks", Tasks.as_view()),
 ]

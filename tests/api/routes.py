@@ -25,6 +25,7 @@ class Route:
         return f"{self.method} {self.path}"
 
 
+HOOK = "https://hooks.example.org/T0/secret-part"  # of the rule {rule}
 AGENT = "/agents/{agent}"
 PARKED = "/subscriptions/{subscription}/parked/{stream}"
 ROUTES = [
@@ -64,6 +65,7 @@ ROUTES = [
     Route("POST", "/alerts/{alert}/resolve", OPERATORS, {"reason": "x"}),
     Route("GET", "/alert-rules", READERS),
     Route("POST", "/alert-rules", OPERATORS, {"name": "x", "events": "AgentPausedEvent"}),
+    Route("POST", "/alert-webhooks/rotate-secret", OPERATORS, {"url": HOOK}),
     Route("GET", "/alert-rules/{rule}", READERS),
     Route("PATCH", "/alert-rules/{rule}", OPERATORS, {"enabled": False}),
     Route("DELETE", "/alert-rules/{rule}", OPERATORS),

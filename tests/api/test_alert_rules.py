@@ -7,9 +7,9 @@ import pytest
 from events.models import IdempotencyKey
 from projections.notify.models import WebhookSecret
 from tests.api.conftest import Caller, People, body_of
+from tests.api.routes import HOOK
 from tests.api.test_idempotency import at_once, head
 
-HOOK = "https://hooks.example.org/T0/secret-part"
 EVENT = {"name": "pauses", "events": "AgentPausedEvent"}
 RATE = {"name": "late", "kind": "completion_rate", "threshold": 0.9, "minutes": 10}
 
@@ -194,6 +194,32 @@ def test_a_change_is_answered_again_under_its_key(bob: Caller) -> None:
 
     assert body_of(again) == {**body_of(first), "webhook_secrets": None}
     assert (again["Idempotent-Replayed"], head(bob)) == ("true", before)
+
+
+def test_a_rotated_secret_is_shown_once_and_is_a_fact_without_it(bob: Caller) -> None:
+    bob.made(bob.post("/alert-rules", EVENT | {"webhooks": [HOOK]}))
+    before, path = secret_of(bob.tenant), "/alert-webhooks/rotate-secret"
+
+    first = bob.post(path, {"url": HOOK}, Idempotency_Key="k")
+    again = bob.post(path, {"url": HOOK}, Idempotency_Key="k")
+
+    secret = secret_of(bob.tenant)
+    assert secret != before
+    assert bob.made(first) == {"url": HOOK, "webhook_secrets": {HOOK: secret}}
+    assert bob.made(again) == {"url": HOOK, "webhook_secrets": None}
+    (fact,) = body_of(bob.get("/events?types=SettingsChanged"))["items"]
+    assert fact["data"]["changed"] == {"webhook_secret": "https://hooks.example.org"}
+
+
+def test_there_is_no_secret_of_a_webhook_that_no_rule_of_hers_names(people: People) -> None:
+    people.bob.made(people.bob.post("/alert-rules", EVENT | {"webhooks": [HOOK]}))
+    before = secret_of(people.bob.tenant)
+
+    for caller, url in ((people.mallory, HOOK), (people.bob, "https://elsewhere.example.org/")):
+        response = caller.post("/alert-webhooks/rotate-secret", {"url": url})
+        assert response.status_code == 400
+        assert body_of(response)["errors"][0]["pointer"] == "/url"
+    assert secret_of(people.bob.tenant) == before
 
 
 def test_mallory_has_rules_of_her_own_and_none_of_acmes(people: People) -> None:

@@ -12,7 +12,7 @@ from projections.alerts import rule_services
 from projections.alerts.rules import Rule
 from tests.alerts.fleet import stand
 from tests.api.conftest import SOMEBODY, People, body_of
-from tests.api.routes import Route
+from tests.api.routes import HOOK, Route
 
 NO_UUID = "00000000-0000-7000-8000-000000000000"
 LEDGER = "tests.ledger"
@@ -76,7 +76,7 @@ def alert(tenant: str, agent_id: str) -> str:
 
 def rule(tenant: str) -> str:
     """The name of a rule of the tenant's own."""
-    made = Rule(name="mine", events="AgentPausedEvent")
+    made = Rule(name="mine", events="AgentPausedEvent", webhooks=(HOOK,))
     rule_services.create_rule(tenant=tenant, rule=made, by=SOMEBODY)
     return made.name
 
