@@ -6,6 +6,8 @@ class AgentsConfig(AppConfig):
     verbose_name = "Fleet"
 
     def ready(self) -> None:
-        from agents import imports
+        from agents import imports, sweep
+        from events import duties
 
         imports.listen()
+        duties.sweep("health", every_seconds=sweep.EVERY_SECONDS, run=sweep.let_time_pass)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from agents.domain.deadlines import due_at, silent_at
 from agents.domain.evolve import fold
 from agents.domain.state import Agent
 from agents.models import CurrentAgent
@@ -139,6 +140,8 @@ def columns(agent: Agent) -> dict[str, Any]:
             }
         ).decode(),
         "last_seen": agent.last_seen,
+        "due_at": due_at(agent),
+        "silent_at": silent_at(agent),
     }
 
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError
 from agents.domain import limits
 from agents.domain.errors import InvalidCommand
 from agents.domain.state import Agent
-from agents.models import CurrentAgent, TaskClaim
+from agents.models import CurrentAgent, MassLoss, TaskClaim
 from agents.rebuild import AT_ONCE, named
 from agents.retelling import Retelling, Told, Untellable
 from events.tenants import Refused
@@ -36,7 +36,9 @@ def _insert(tenant: str, batch: list[Told]) -> None:
             _check_names(tenant, row)
             if model is CurrentAgent:
                 _check_state(tenant, row)
-        made = [model(tenant_id=tenant, **named(model, row.key), **row.values) for row in told]
+        made = [
+            model(**{"tenant_id": tenant} | named(model, row.key), **row.values) for row in told
+        ]
         try:
             model._default_manager.bulk_create(made)  # noqa: SLF001 -- documented
         except IntegrityError as error:
@@ -51,7 +53,7 @@ def _check_names(tenant: str, row: Told) -> None:
     try:
         if row.model is TaskClaim:
             limits.check_task_id(row.key[0])
-        else:
+        elif row.model is not MassLoss:
             limits.check_agent_id(row.key[0])
         if row.model is CurrentAgent:
             limits.check_text(row.values["name"], "name", most=limits.MAX_NAME)

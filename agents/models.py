@@ -29,6 +29,10 @@ class CurrentAgent(models.Model):
     health = models.CharField(max_length=16)
     labels = models.TextField()  # JSON {"capabilities": [...], "tags": [...]}
     last_seen = models.DateTimeField(null=True)
+    # For the sweep; null: never. No index has them: each heartbeat changes both, and on PostgreSQL
+    # the update of an indexed column makes new entries in all indexes of the table.
+    due_at = models.DateTimeField(null=True)
+    silent_at = models.DateTimeField(null=True)
 
     objects: ClassVar[TenantManager[Self]] = TenantManager()
 
@@ -74,6 +78,31 @@ class AgentState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id}/{self.agent_id} at {self.version}"
+
+
+class MassLoss(models.Model):
+    """Where a tenant's newest suspicion of a mass loss stands, as the facts on its own stream say.
+
+    heard_since: before it silence proves nothing, after a suspicion that was none. seq: of the
+    newest of these facts.
+    """
+
+    class State(models.TextChoices):
+        SUSPECTED = "suspected"
+        CONFIRMED = "confirmed"
+        RESOLVED = "resolved"
+
+    tenant = models.OneToOneField(
+        Tenant, primary_key=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
+    )
+    state = models.CharField(max_length=16, choices=State.choices)
+    heard_since = models.DateTimeField(null=True)
+    seq = models.BigIntegerField()
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}: {self.state}"
 
 
 class TaskClaim(models.Model):

@@ -1,5 +1,5 @@
-"""Agents' rows, current and past, and claims out of the log alone: compared with the standing ones,
-or put in place.
+"""Agents' rows, current and past, claims and suspicions of a mass loss out of the log alone:
+compared with the standing ones, or put in place.
 
     compare("acme")   what the standing rows have wrong, one Difference each
     rebuild("acme")   puts it right
@@ -15,8 +15,8 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import Q
 
-from agents import states
-from agents.models import AgentState, CurrentAgent, TaskClaim
+from agents import mass_loss, states
+from agents.models import AgentState, CurrentAgent, MassLoss, TaskClaim
 from agents.retelling import CLAIM_COLUMNS, Retelling, Told
 from events.log import read
 from events.models import Event, TenantHead
@@ -32,6 +32,7 @@ _KEY: Mapping[type[models.Model], tuple[str, ...]] = {
     CurrentAgent: ("agent_id",),
     AgentState: ("agent_id", "version"),
     TaskClaim: ("task_id",),
+    MassLoss: ("tenant_id",),
 }
 _COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
     CurrentAgent: (
@@ -45,9 +46,12 @@ _COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
         "health",
         "labels",
         "last_seen",
+        "due_at",
+        "silent_at",
     ),
     AgentState: ("seq", "fold", "state"),
     TaskClaim: CLAIM_COLUMNS,
+    MassLoss: ("state", "heard_since", "seq"),
 }
 
 
@@ -63,6 +67,8 @@ class Difference:
 
     @property
     def name(self) -> str:
+        if self.model is MassLoss:
+            return "its mass loss"
         kind = "task" if self.model is TaskClaim else "agent"
         return f"{kind} {' at version '.join(map(str, self.key))}"
 
@@ -192,6 +198,8 @@ def _has_version(retelling: Retelling, row: AgentState) -> bool:
 
 
 def _has_events(tenant: str, row: models.Model) -> bool:
+    if isinstance(row, MassLoss):
+        return mass_loss.recorded(tenant, row.seq).exists()
     events = Event.objects.filter(tenant=tenant, stream_type="agent", stream_id=row.agent_id)  # type: ignore[attr-defined]
     if isinstance(row, TaskClaim):
         assigned = events.filter(
@@ -277,7 +285,7 @@ def _correct(difference: Difference) -> int:
 def _fill_in(model: type[models.Model], tenant: str, missing: Sequence[Difference]) -> int:
     there = _standing(model, tenant, [each.key for each in missing])
     rows = [
-        model(tenant_id=tenant, **named(model, each.key), **(each.told or {}))
+        model(**{"tenant_id": tenant} | named(model, each.key), **(each.told or {}))
         for each in missing
         if each.key not in there
     ]

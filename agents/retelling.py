@@ -1,4 +1,5 @@
-"""What the log alone tells of a tenant's agents and tasks: the rows as they would have to stand."""
+"""What the log alone tells of a tenant's agents, their tasks and their silence: the rows as they
+would have to stand."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,12 +9,13 @@ from typing import Any
 import msgspec
 from django.db import models
 
-from agents import claims, current, states
+from agents import claims, current, mass_loss, states
 from agents.domain.errors import AgentNotCreated
 from agents.domain.evolve import evolve
 from agents.domain.state import Agent
-from agents.models import AgentState, CurrentAgent, TaskClaim
+from agents.models import AgentState, CurrentAgent, MassLoss, TaskClaim
 from events.facts import Fact
+from events.log import read
 from events.models import Event
 from events.registry import UnknownFact, decoder
 from events.vocabulary import (
@@ -49,7 +51,7 @@ class Told:
     a claim is written with the last event of its append, and where that ended no event says."""
 
     model: type[models.Model]
-    key: tuple[Any, ...]  # the agent's or the task's id; of a state of the past its version too
+    key: tuple[Any, ...]  # the id of what it tells of; of a state of the past its version too
     first_seq: int
     values: dict[str, Any]
 
@@ -85,6 +87,7 @@ class Retelling:
         for agent_id, (agent, version, seq) in self._agents.items():
             values = {**current.columns(agent), "version": version, "seq": seq}
             yield Told(CurrentAgent, (agent_id,), seq, values)
+        yield from self._mass_loss()
 
     def version_of(self, agent_id: str) -> int:
         """The agent's version where the pass stands; 0 when it has not met the agent."""
@@ -140,6 +143,17 @@ class Retelling:
         claim = self._claims.pop(task_id)
         values = {name: getattr(claim, name) for name in CLAIM_COLUMNS}
         return Told(TaskClaim, (task_id,), self._first_seqs.pop(task_id), values)
+
+    def _mass_loss(self) -> Iterator[Told]:
+        values: dict[str, Any] = {}
+        for event in mass_loss.recorded(self.tenant, self.last).iterator():
+            try:
+                fact = read.fact(event)
+            except _TELLS_NOTHING as error:
+                raise Untellable(self.tenant, event.seq, error) from error
+            values = {**mass_loss.columns(values.get("state"), fact), "seq": event.seq}
+        if values:
+            yield Told(MassLoss, (self.tenant,), values["seq"], values)
 
     def _events(self) -> Iterator[tuple[Any, ...]]:
         done = 0

@@ -338,12 +338,20 @@ def fail_task(
 
 
 def let_time_pass(
-    *, tenant: str, agent_id: str, by: Context, now: datetime | None = None
+    *,
+    tenant: str,
+    agent_id: str,
+    by: Context,
+    heard_since: datetime | None = None,
+    now: datetime | None = None,
 ) -> Outcome:
-    """Record what time alone demands: an ended pause, an outage, a lost task. Often nothing."""
+    """Record what time alone demands: an ended pause, an outage, a lost task. Often nothing.
+
+    Silence proves nothing before `heard_since`, where that is given.
+    """
     return run(
         tenant,
         agent_id,
-        lambda agent: decide.time_passes(agent, now=now or utc_now()),
+        lambda agent: decide.time_passes(agent, heard_since=heard_since, now=now or utc_now()),
         by,
     )

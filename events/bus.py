@@ -13,9 +13,10 @@ A reaction runs outside any transaction, at least once. A projection writes rows
 with the checkpoint: exactly once.
 """
 
+import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -67,15 +68,30 @@ class Subscription:
     @cached_property
     def wanted_types(self) -> frozenset[str]:
         """The names of the types that it wants, of those that this release knows."""
-        pattern = Pattern.of(self.types)
-        return frozenset(filter(pattern.fits, registry.types()))
+        return frozenset(filter(self.pattern.fits, registry.types()))
+
+    @cached_property
+    def pattern(self) -> Pattern:
+        """The types that it wants, those too that only another release knows: they are not passed
+        over without a word."""
+        return Pattern.of(self.types)
 
     @property
     def wants_everything(self) -> bool:
-        return len(self.wanted_types) == len(registry.types())
+        return "" in self.pattern.beginnings
 
     def wants(self, event: Fact) -> bool:
-        return event.type in self.wanted_types
+        return self.pattern.fits(event.type)
+
+    def is_like(self, other: "Subscription") -> bool:
+        """Whether both are the same in all but identity."""
+        same = (
+            getattr(self, each.name) == getattr(other, each.name)
+            for each in fields(self)
+            if each.name not in ("handler", "read_model")
+        )
+        handlers = self.handler is other.handler or self.read_model is not None
+        return handlers and self.read_model is other.read_model and all(same)
 
     def publish(self, event: Fact) -> None:
         """Send one event to this subscription's receivers; what they raise, this raises."""
@@ -157,6 +173,11 @@ class EventBus:
         _refuse_unknown_version(more["version"])
         if not callable(handler):
             raise TypeError(f"A handler is called with the event; {handler!r} cannot be.")
+        if inspect.iscoroutinefunction(handler):
+            raise TypeError(
+                f"A handler has done its work when it returns; {handler!r} is a coroutine function."
+                " Wrap it with asgiref.sync.async_to_sync."
+            )
         chosen = name or f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"
         if len(chosen) > NAME_LENGTH:
             raise ValueError(f"A subscription's name has at most {NAME_LENGTH} characters.")
@@ -165,10 +186,7 @@ class EventBus:
         )
         standing = self.subscriptions.get(chosen)
         if standing is not None:
-            if standing.types == type_or_pattern and (
-                standing.handler is handler
-                or (standing.read_model and standing.read_model is subscription.read_model)
-            ):
+            if standing.is_like(subscription):
                 return standing
             raise ValueError(
                 f"A subscription named {chosen!r} exists. Give this one its own name=."

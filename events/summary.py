@@ -134,6 +134,16 @@ def _skipped(e: tenant_facts.EventSkipped) -> str:
     return _did(e, "skipped", f"seq {e.seq:,} of {name(e.stream_id)}", where + because(e.reason))
 
 
+def _alert(rule: str, agent_id: str | None) -> str:
+    of = f" of agent {name(agent_id)}" if agent_id else ""
+    return f"alert {name(rule)}{of}"
+
+
+def _rule_changed(e: tenant_facts.AlertRuleChanged) -> str:
+    fields = ", ".join(map(name, list(e.changed)[:FIRST]))
+    return _did(e, "changed", f"alert rule {name(e.rule)}", because(fields))
+
+
 # By exact type, and every type there is: a test counts them.
 _SENTENCES: dict[type[Fact], Callable[[Any], str]] = {
     vocabulary.AgentCreatedEvent: _created,
@@ -176,5 +186,22 @@ _SENTENCES: dict[type[Fact], Callable[[Any], str]] = {
     tenant_facts.LogExported: _exported,
     tenant_facts.PayloadErased: _erased,
     tenant_facts.TenantViewedBySuperuser: lambda e: f"superuser {name(e.username)} looked in",
+    tenant_facts.MassLossSuspected: lambda e: (
+        f"{e.silent:,} of {e.healthy:,} agents fell silent together, so silence counts no more"
+    ),
+    tenant_facts.MassLossConfirmed: lambda e: _did(
+        e, "confirmed", "that the silent agents are lost", because(e.reason)
+    ),
+    tenant_facts.MassLossResolved: lambda e: (
+        f"agents fall silent together no more, so silence counts again{because(e.reason)}"
+    ),
     tenant_facts.EventSkipped: _skipped,
+    tenant_facts.AlertRuleChanged: _rule_changed,
+    tenant_facts.AlertRuleDeleted: lambda e: _did(e, "deleted", f"alert rule {name(e.rule)}"),
+    tenant_facts.AlertAcknowledged: lambda e: _did(
+        e, "acknowledged", _alert(e.rule, e.agent_id), because(e.note)
+    ),
+    tenant_facts.AlertResolved: lambda e: _did(
+        e, "resolved", _alert(e.rule, e.agent_id), because(e.reason)
+    ),
 }

@@ -95,6 +95,30 @@ class PayloadErased(TenantFact, frozen=True):
     reason: str
 
 
+class MassLossSuspected(TenantFact, frozen=True):
+    """So many agents fell silent together that we may be the ones who do not hear.
+
+    `silent` of `healthy` agents; `agents` are the first of the silent by id, 20 at most. Until this
+    is confirmed or resolved no agent's silence is recorded as an outage and costs no task.
+    """
+
+    silent: int
+    healthy: int
+    agents: tuple[str, ...]
+
+
+class MassLossConfirmed(TenantFact, frozen=True):
+    """Somebody says that the silent agents are really lost: their silence counts again."""
+
+    reason: str
+
+
+class MassLossResolved(TenantFact, frozen=True):
+    """Agents do not fall silent together any more. After a suspicion silence counts from here."""
+
+    reason: str
+
+
 class TenantViewedBySuperuser(TenantFact, frozen=True):
     """The installation's superuser looked in, being no member: one an hour per person."""
 

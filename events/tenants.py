@@ -7,7 +7,7 @@ import hashlib
 import re
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -24,6 +24,7 @@ from events.log.append import append
 from events.log.errors import RowRefused, VersionConflict
 from events.log.proposal import Context, Proposal
 from events.log.result import Appended
+from events.log.rows import Put
 from events.models import MEMBER_ROLES, SLUG, Event, Membership, Role, Tenant, TenantHead, Token
 from events.tenant_facts import (
     MemberAdded,
@@ -304,13 +305,15 @@ def record(
     *,
     by: Context,
     within: Callable[[], object] | None = None,
+    rows: Sequence[Put] = (),
     receipt: Receipt | None = None,
     thing: object = None,
 ) -> Appended:
-    """Append one fact to the tenant's own stream, together with what `within` writes.
+    """Append one fact to the tenant's own stream, together with `rows` and what `within` writes.
 
     `receipt` gets its answer, made from `thing`. Raises AnsweredBefore when its key's request was
-    recorded meanwhile, Refused (conflict) when others were first every time.
+    recorded meanwhile, RowRefused for one of `rows`, Refused (conflict) when others were first
+    every time.
     """
     for attempt in range(TRIES):
         newest = (
@@ -319,8 +322,8 @@ def record(
             .values_list("version", flat=True)
             .first()
         )
-        rows = receipt.rows(thing, fact.occurred_at) if receipt else ()
-        proposal = Proposal(STREAM, tenant, newest or 0, (fact,), by, rows)
+        kept = receipt.rows(thing, fact.occurred_at) if receipt else ()
+        proposal = Proposal(STREAM, tenant, newest or 0, (fact,), by, (*rows, *kept))
         try:
             appended = append(tenant, proposal, within=within)
         except VersionConflict as lost:
@@ -329,7 +332,9 @@ def record(
                     f"Others changed {tenant} first, {TRIES} times over. Try again.", "conflict"
                 ) from lost
         except RowRefused as refused:
-            raise AnsweredBefore from refused  # the only row is the key's
+            if refused.row in rows:
+                raise
+            raise AnsweredBefore from refused  # the only other row is the key's
         else:
             if receipt:
                 receipt.written(appended.seq)

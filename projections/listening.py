@@ -1,5 +1,7 @@
 """Everything that listens to the log in this room, on one page."""
 
+from django.conf import settings
+
 from events import duties
 from events.bus import event_bus
 from projections.alerts import hearing, lapses, rates
@@ -17,3 +19,7 @@ def listen() -> None:
     duties.sweep("alert-rates", every_seconds=20, run=rates.sweep)
     duties.sweep("alert-lapses", every_seconds=60, run=lapses.sweep)
     duties.sweep("notifications", every_seconds=2, run=sending.sweep)
+    if settings.NATS_URLS:
+        from projections import relay
+
+        duties.companion("relay", relay.run)

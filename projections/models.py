@@ -4,6 +4,7 @@ from projections.alerts.models import AgentTags, Alert, AlertRule
 from projections.analytics.models import AgentTypeRow, TaskStatisticsRow
 from projections.fleet.models import FleetRow
 from projections.notify.models import Digest, Notice, WebhookSecret
+from projections.relay.models import RelayedLog
 from projections.tasks.models import TaskRow
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Digest",
     "FleetRow",
     "Notice",
+    "RelayedLog",
     "TaskRow",
     "TaskStatisticsRow",
     "WebhookSecret",

@@ -37,6 +37,9 @@ NO_DATABASE = [
     "projections/test_tasks.py",
     "schemas/test_summary.py",
     "outbound",
+    "relay/test_pipeline.py",
+    "relay/test_standing.py",
+    "relay/test_turns.py",
 ]
 collect_ignore = NO_DATABASE if connections["default"].vendor == "postgresql" else []
 

@@ -86,6 +86,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         return Status.AVAILABLE
 
     @property
+    def is_in_service(self) -> bool:
+        """Whether its health is watched."""
+        return self.intent in (Intent.ACTIVE, Intent.PAUSED)
+
+    @property
     def seen_or_activated_at(self) -> datetime:
         """Where the health timeout counts from."""
         return self.last_seen or self.activated_at or self.created_at

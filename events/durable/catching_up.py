@@ -6,7 +6,7 @@ import socket
 from functools import cache
 
 from events.bus import Subscription
-from events.durable import waiting
+from events.durable import registration, waiting
 from events.durable.turn import Turn
 
 SLICE_SECONDS = 5.0
@@ -30,12 +30,14 @@ def catch_up(subscription: Subscription, tenant: str | None = None) -> int:
     """
     handled = 0
     tenants = None if tenant is None else (tenant,)
-    while due := waiting.due(subscription, tenants):
-        turns = [Turn.take(subscription, each, holder()) for each in due]
-        if not any(turns):
-            break  # others were first everywhere
-        for turn in turns:
+    registration.meet([subscription])
+    others_were_first = False
+    while not others_were_first and (due := waiting.due(subscription, tenants)):
+        others_were_first = True
+        for each in due:
+            turn = Turn.take(subscription, each, holder())
             if turn is not None:
+                others_were_first = False
                 turn.run(SLICE_SECONDS)
                 handled += turn.handled
     return handled

@@ -2,6 +2,9 @@
 
 Taking it raises the row's epoch, and every write names the epoch it was made under. So a worker
 that was paused for longer than its lease, and wakes up, can write nothing any more.
+
+A process keeps the leases alive that it works under, and no others: of one that it had to leave
+behind, when the database was away, nobody else could ever make use.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +16,8 @@ from django.db.models.functions import Now
 
 from events.log.cursor import Position
 from events.models import SubscriptionCheckpoint
+
+_in_use: set[tuple[int, int]] = set()  # pk and epoch
 
 
 class LeaseLost(Exception):
@@ -88,6 +93,7 @@ class Lease:
 
     def release(self) -> None:
         """Let others have it at once; nothing when it is lost already."""
+        forget(self)
         self._mine().update(**_freed())
 
     def fail(self, error: str, wait_seconds: float) -> None:
@@ -132,7 +138,7 @@ def take(seen: Seen, holder: str, seconds: float) -> Lease | None:
         epoch=seen.epoch + 1, holder=holder, leased_until=Now() + timedelta(seconds=seconds)
     ):
         return None
-    return Lease(
+    taken = Lease(
         seen.pk,
         seen.subscription,
         seen.tenant,
@@ -142,13 +148,21 @@ def take(seen: Seen, holder: str, seconds: float) -> Lease | None:
         seen.failures,
         seconds,
     )
+    _in_use.add((taken.pk, taken.epoch))
+    return taken
+
+
+def forget(lease: Lease) -> None:
+    """Nobody works under it any more: if it could not be released, it ends by itself."""
+    _in_use.discard((lease.pk, lease.epoch))
 
 
 def keep(holder: str, seconds: float) -> None:
-    """Begin all leases of this process anew, since it is alive: a handler may take its time."""
-    SubscriptionCheckpoint.objects.across_tenants().filter(
-        holder=holder, leased_until__gt=Now()
-    ).update(leased_until=Now() + timedelta(seconds=seconds))
+    """Begin all leases anew that this process works under: a handler may take its time."""
+    for pk, epoch in tuple(_in_use):
+        SubscriptionCheckpoint.objects.across_tenants().filter(
+            pk=pk, epoch=epoch, holder=holder, leased_until__gt=Now()
+        ).update(leased_until=Now() + timedelta(seconds=seconds))
 
 
 def see(subscription: str, tenant: str) -> Seen | None:

@@ -9,7 +9,7 @@ from events.log.cursor import Position
 from events.log.read import Told
 from events.models import Event
 
-SMALL = 32  # events that are read whole, wanted or not: one question instead of two
+SMALL = 32  # events that are about to come: it is not worth while to look further
 LOOKED_AT = 2_000  # the most that one page passes over
 
 
@@ -28,11 +28,11 @@ def following(
 
     behind: how many events are about to come, as far as is known. Raises NotInTheLog, LogDamaged.
     """
-    limit = min(most, SMALL) if behind <= SMALL else LOOKED_AT
+    limit = SMALL if behind <= SMALL else most if subscription.wants_everything else LOOKED_AT
     outline = cursor.outline(tenant, position, limit)
     if not outline:
         return None
-    wanted = [place for place in outline if place.type in subscription.wanted_types]
+    wanted = [place for place in outline if subscription.pattern.fits(place.type)]
     end = outline[-1]
     if len(wanted) > most:
         wanted = wanted[:most]
@@ -49,7 +49,7 @@ def _read(
         tenant=tenant, seq__gte=wanted[0].seq, seq__lte=wanted[-1].seq
     ).order_by("seq")
     if not subscription.wants_everything:
-        events = events.filter(type__in=subscription.wanted_types)
+        events = events.filter(type__in={place.type for place in wanted})
     return list(read.told(events))
 
 
@@ -72,5 +72,5 @@ def of_stream(
         seq__lte=to_seq,
     ).order_by("version")
     if not subscription.wants_everything:
-        events = events.filter(type__in=subscription.wanted_types)
+        events = events.filter(subscription.pattern.condition("type"))
     return list(read.told(events[:most]))

@@ -199,7 +199,7 @@ class _Build:
         self.held: dict[held.Stream, tuple[Told, str]] = {}
         self._subscription = subscription
         self._read_model = read_model
-        self._rows = Rows(read_model, tenant, generation)
+        self._rows = Rows(read_model, tenant, generation, begins_empty=True)
 
     def fold_all(self, progress: Progress) -> None:
         """Until little is left."""

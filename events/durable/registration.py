@@ -67,6 +67,24 @@ def begin(subscription: str, tenant: str, start: Position = BEGINNING) -> None:
     )
 
 
+def begin_everywhere(subscription: str, tenants: Iterable[str]) -> None:
+    """Make the checkpoints at the beginning of these logs, where there are none."""
+    SubscriptionCheckpoint.objects.bulk_create(
+        [
+            SubscriptionCheckpoint(
+                tenant_id=tenant,
+                subscription=subscription,
+                seq=BEGINNING.seq,
+                hash=BEGINNING.hash,
+                updated_at=timezone.now(),
+            )
+            for tenant in tenants
+        ],
+        batch_size=AT_ONCE,
+        ignore_conflicts=True,
+    )
+
+
 def begin_at_head(tenant: str, subscriptions: Iterable[Subscription]) -> None:
     """Let those that have no checkpoint there yet hear of what comes from now on alone."""
     head = cursor.head(tenant)

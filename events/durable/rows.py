@@ -1,8 +1,9 @@
 """A read model's rows in the database: read when a batch asks for them, written after it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -25,21 +26,28 @@ WRITTEN_AT_ONCE = 500
 class Rows:
     """The rows of one tenant and generation, as they will stand when `write` has been called.
 
-    Good for as long as nobody else writes them: while the lease is held.
+    Good for as long as nobody else writes them: while the lease is held. begins_empty: whether the
+    generation has no rows yet; the database is then asked for those alone that were written here
+    and forgotten.
     """
 
-    def __init__(self, read_model: ReadModel, tenant: str, generation: int) -> None:
+    def __init__(
+        self, read_model: ReadModel, tenant: str, generation: int, *, begins_empty: bool = False
+    ) -> None:
         self._model = read_model
         self._tenant = tenant
         self._generation = generation
         self._rows: dict[Address, msgspec.Struct | None] = {}
         self._changed: dict[Address, None] = {}
+        # As hashes, which are smaller than keys; two that are equal cost a needless question.
+        self._kept: set[int] | None = set() if begins_empty else None
+        self._yielded: dict[Address, msgspec.Struct] = {}  # of the event that is being folded
 
     def __call__(self, table: type[Row], *key: Any) -> Row | None:
         address = (table, key)
-        try:
-            return cast("Row | None", self._rows[address])
-        except KeyError:
+        if address in self._yielded:
+            return cast("Row | None", self._yielded[address])
+        if address not in self._rows:
             self._load([address])
         return cast("Row | None", self._rows[address])
 
@@ -48,18 +56,22 @@ class Rows:
         touches = self._model.touches
         asked: dict[Address, None] = {}
         for event in events:
-            for address in touches(event):
-                if address not in self._rows:
-                    asked[address] = None
-        self._load(list(asked))
+            with suppress(Exception):  # a hint; what is wrong with an event shows when it is folded
+                asked.update(dict.fromkeys(touches(event)))
+        self._load([address for address in asked if address not in self._rows])
 
     def fold(self, event: Fact) -> None:
         """Take one event in, wholly or, when the projection raises, not at all."""
         key = self._model.key
-        for row in list(self._model.project(event, self)):
-            address = (type(row), key(row))
-            self._rows[address] = row
-            self._changed[address] = None
+        yielded = self._yielded
+        yielded.clear()
+        try:
+            for row in self._model.project(event, self):
+                yielded[type(row), key(row)] = row
+            self._rows.update(yielded)
+            self._changed.update(dict.fromkeys(yielded))
+        finally:
+            yielded.clear()
 
     def write(self) -> None:
         """Put what has changed into the database, in the caller's transaction."""
@@ -78,20 +90,32 @@ class Rows:
 
     def written(self) -> None:
         """What was written has been committed."""
+        if self._kept is not None:
+            self._kept.update(map(hash, self._changed))
         self._changed.clear()
         if len(self._rows) > KEPT:
             self._rows.clear()
 
+    def forget(self) -> None:
+        """What was to be written is not, and will not be."""
+        self._changed.clear()
+        self._rows.clear()
+
     def _load(self, addresses: Sequence[Address]) -> None:
         by_table: dict[Table, list[Key]] = defaultdict(list)
-        for table, key in addresses:
-            by_table[table].append(key)
-            self._rows[table, key] = None
+        for address in addresses:
+            if self._kept is None or hash(address) in self._kept:
+                by_table[address[0]].append(address[1])
+            else:
+                self._rows[address] = None
         for table, keys in by_table.items():
             for start in range(0, len(keys), ASKED_AT_ONCE):
-                self._read(table, keys[start : start + ASKED_AT_ONCE])
+                part = keys[start : start + ASKED_AT_ONCE]
+                found = dict(self._read(table, part))
+                # Only now: of what could not be read nobody may believe that it is not there.
+                self._rows.update(((table, key), found.get(key)) for key in part)
 
-    def _read(self, table: Table, keys: Sequence[Key]) -> None:
+    def _read(self, table: Table, keys: Sequence[Key]) -> Iterator[tuple[Key, msgspec.Struct]]:
         model = self._model.tables[table]
         rows = model._default_manager.filter(  # noqa: SLF001 -- documented
             _among(self._model.key_fields(table), keys),
@@ -101,7 +125,7 @@ class Rows:
         make: Callable[..., msgspec.Struct] = _maker(model, table)
         for values in rows:
             row = make(values)
-            self._rows[table, self._model.key(row)] = row
+            yield self._model.key(row), row
 
 
 def fold_alone(read_model: ReadModel, event: Fact) -> None:
@@ -115,16 +139,14 @@ def fold_alone(read_model: ReadModel, event: Fact) -> None:
 
 def _maker(model: type[models.Model], table: Table) -> Callable[[Sequence[Any]], msgspec.Struct]:
     """Structs out of values; binary columns come as memoryviews from one engine."""
-    fields = [model._meta.get_field(name) for name in table.__struct_fields__]
-    binary = [place for place, each in enumerate(fields) if isinstance(each, models.BinaryField)]
+    names = table.__struct_fields__
+    binary = [name for name in names if isinstance(model._meta.get_field(name), models.BinaryField)]
 
     def make(values: Sequence[Any]) -> msgspec.Struct:
-        if not binary:
-            return table(*values)
-        whole = list(values)
-        for place in binary:
-            whole[place] = None if whole[place] is None else bytes(whole[place])
-        return table(*whole)
+        whole = dict(zip(names, values, strict=True))
+        for each in binary:
+            whole[each] = None if whole[each] is None else bytes(whole[each])
+        return table(**whole)
 
     return make
 
@@ -194,7 +216,7 @@ def _statement(model: type[models.Model], names: tuple[str, ...], key: tuple[str
         return _Upsert(
             f"{into} SELECT %s::text, %s::integer, given.* FROM unnest({arrays}) AS given "
             f"ON CONFLICT ({target}) {then}",
-            (None,) * len(fields),
+            tuple(_array_adapter(field, database) for field in fields),
         )
     marks = ", ".join(["%s"] * (len(fields) + 2))
     return _Upsert(
@@ -204,7 +226,27 @@ def _statement(model: type[models.Model], names: tuple[str, ...], key: tuple[str
 
 
 def _type_of(field: Any, database: Any) -> str:
-    return str(field.db_type(database)).partition(" CHECK")[0]
+    # Without a length: a cast to varchar(9) cuts without a word what an assignment to it refuses.
+    return str(field.db_type(database)).partition("(")[0]
+
+
+def _array_adapter(field: Any, database: Any) -> Callable[[Any], Any] | None:
+    """None where psycopg makes an array of such values as they are: all of exactly one type."""
+    if isinstance(field, models.FloatField | models.IntegerField):
+        prepared: Callable[[Any], Any] = field.get_prep_value  # 7 and 7.5 are of two
+        return prepared
+    if isinstance(field, models.JSONField):
+        return lambda value: field.get_db_prep_save(value, connection=database)
+    if isinstance(field, models.CharField | models.TextField):
+        return partial(_plain_text, field)
+    return None
+
+
+def _plain_text(field: Any, value: Any) -> str | None:
+    """A member of an enumeration is a text, too, but of another type."""
+    if value is None or type(value) is str:
+        return value
+    return str.__str__(field.get_prep_value(value))
 
 
 def _adapter(field: Any, database: Any) -> Callable[[Any], Any] | None:

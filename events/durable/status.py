@@ -66,7 +66,7 @@ def states(tenant: str) -> Sequence[State]:
         for row in SubscriptionCheckpoint.objects.filter(tenant=tenant)
         if not row.subscription.endswith(BUILD_SUFFIX)
     }
-    first_unread = _recorded_at(tenant, {row.seq + 1 for row in checkpoints.values()})
+    first_unread = _recorded_at(tenant, {1} | {row.seq + 1 for row in checkpoints.values()})
     found = []
     for name in sorted({*checkpoints, *event_bus.subscriptions}):
         subscription = event_bus.subscriptions.get(name)
@@ -74,7 +74,7 @@ def states(tenant: str) -> Sequence[State]:
         if row is None and subscription is not None and subscription.start == "now":
             continue  # no worker has met it yet
         seq = row.seq if row else 0
-        waits_since = first_unread.get(seq + 1) if row else None
+        waits_since = first_unread.get(seq + 1)
         lag = (timezone.now() - waits_since).total_seconds() if waits_since else 0.0
         found.append(
             State(

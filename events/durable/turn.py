@@ -9,6 +9,7 @@ from django.db import transaction
 
 from events.bus import Subscription
 from events.durable import held, lease, reading
+from events.durable.errors import is_away, words
 from events.durable.handling import Failed, handling
 from events.durable.held import Held
 from events.durable.lease import Lease, LeaseLost, Seen
@@ -19,7 +20,6 @@ from events.log.read import Told
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 10.0
-AWAY_TRIES = 6  # then an event is to blame after all
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Turn:
         self._subscription = subscription
         self._head = due.head
         self._stopping = stopping
+        self._until = 0.0
         self._handling = handling(subscription, taken.tenant, taken.generation)
         self._held: set[held.Stream] = set()
         self._released = False
@@ -72,23 +73,36 @@ class Turn:
 
     def run(self, seconds: float) -> None:
         """Go on for about so long. Raises what the database does when it is away."""
-        until = time.monotonic() + seconds
         try:
-            self._held = held.streams(self.lease.subscription, self.lease.tenant)
-            self._try_again(until)
-            while time.monotonic() < until and not self._stopping() and self._next_page():
-                pass
-            if not self._released:
-                self.lease.release()
+            self._go_on(seconds)
         except LeaseLost as lost:
             logger.info("%s", lost)
         except (NotInTheLog, LogDamaged) as damage:
             reason = self._why_it_stops(damage)
             logger.error("%s stops in %s: %s", self.lease.subscription, self.lease.tenant, reason)  # noqa: TRY400
             self.lease.stop(reason)
-        except _Away as away:
-            logger.warning("%s waits in %s: %s", self.lease.subscription, self.lease.tenant, away)
-            self.lease.fail(str(away), held.wait_seconds(self.lease.failures + 1))
+        except Exception as error:
+            if is_away(error):
+                raise
+            # No event's fault, which would have been held: ours. Other logs shall go on.
+            logger.exception("%s failed in %s", self.lease.subscription, self.lease.tenant)
+            self.lease.fail(words(error), held.wait_seconds(self.lease.failures + 1))
+        finally:
+            lease.forget(self.lease)
+
+    def _go_on(self, seconds: float) -> None:
+        self._held = held.streams(self.lease.subscription, self.lease.tenant)
+        # However long what has failed takes to fail again, there is time left for what has not.
+        self._until = time.monotonic() + seconds / 2
+        self._try_again()
+        self._until = time.monotonic() + seconds
+        while not self._stopping() and self._next_page() and not self._is_over():
+            pass
+        if not self._released:
+            self.lease.release()
+
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._until or self._stopping()
 
     def _next_page(self) -> bool:
         """Handle what comes next; whether there may be more."""
@@ -108,6 +122,8 @@ class Turn:
                 done = self._handle(events, page.end)
             except Failed as failed:
                 events = self._pass_over(events, failed)
+                if self._is_over():
+                    return False
             else:
                 return done and not self._released
 
@@ -116,29 +132,34 @@ class Turn:
 
     def _handle(self, events: Sequence[Told], end: Position) -> bool:
         """Whether all were handled, and not only as many as there was time for."""
+        counted = 0
 
         def finish(handled: int) -> None:
+            at_the_end = handled == len(events) and end.seq >= self._head
             if handled == len(events):
-                at_the_end = end.seq >= self._head
-                self.lease = self.lease.advance(end, handled=handled > 0, release=at_the_end)
-                self._released = at_the_end
+                place = end
             elif handled:
-                last = events[handled - 1]
-                self.lease = self.lease.advance(Position(last.seq, last.hash), handled=True)
+                place = Position(events[handled - 1].seq, events[handled - 1].hash)
+            else:
+                return
+            advanced = self.lease.advance(place, handled=handled > 0, release=at_the_end)
 
-        handled = self._handling.handle(events, finish, self._stopping)
-        self.handled += handled
-        return handled == len(events)
+            def committed() -> None:
+                nonlocal counted
+                self.lease = advanced
+                self._released = at_the_end
+                self.handled += handled - counted
+                counted = handled
+
+            transaction.on_commit(committed)
+
+        return self._handling.handle(events, finish, self._is_over) == len(events)
 
     def _pass_over(self, events: Sequence[Told], failed: Failed) -> list[Told]:
         """Hold the stream of the event that failed; the events that are left without it."""
-        before, told = events[: failed.place], events[failed.place]
-        if not failed.done and before:
-            last = before[-1]
-            self._handle_again(before, Position(last.seq, last.hash))
-        self.handled += len(before)
-        if failed.is_away and self.lease.failures < AWAY_TRIES:
-            raise _Away(str(failed))
+        if is_away(failed.error):
+            raise failed.error
+        told = events[failed.place]
         logger.warning(
             "%s holds %s of %s at seq %d: %s",
             self.lease.subscription,
@@ -146,42 +167,30 @@ class Turn:
             self.lease.tenant,
             told.seq,
             failed,
-            exc_info=failed.__cause__,
+            exc_info=failed.error,
         )
         with transaction.atomic():
             place = Position(told.seq, told.hash)
             advanced = self.lease.advance(place, handled=False)
             held.hold(self.lease, told, str(failed))
-        advanced.note(str(failed)[: held.ERROR_KEPT])
+        advanced.note(str(failed))
         self.lease = advanced
         self._held.add((told.stream_type, told.stream_id))
         return [each for each in events[failed.place + 1 :] if not self._is_held(each)]
 
-    def _handle_again(self, events: Sequence[Told], end: Position) -> None:
-        """What a failure has undone."""
-        done = 0
-
-        def finish(handled: int) -> None:
-            nonlocal done
-            done += handled
-            last = events[done - 1] if handled else None
-            place = end if last is None else Position(last.seq, last.hash)
-            self.lease = self.lease.advance(place, handled=True)
-
-        while done < len(events):
-            self._handling.handle(events[done:], finish, lambda: False)
-
-    def _try_again(self, until: float) -> None:
+    def _try_again(self) -> None:
         for each in held.due(self.lease.subscription, self.lease.tenant):
-            if time.monotonic() >= until or self._stopping():
+            if self._stopping():
                 return
-            if self._replay(each, until):
+            if self._replay(each):
                 self._held.discard(each.stream)
+            if self._is_over():
+                return
 
-    def _replay(self, each: Held, until: float) -> bool:
+    def _replay(self, each: Held) -> bool:
         """Go on with a held stream; whether it has caught up."""
         version = each.version
-        while time.monotonic() < until and not self._stopping():
+        while True:
             events = reading.of_stream(
                 self._subscription,
                 self.lease.tenant,
@@ -196,12 +205,14 @@ class Turn:
             try:
                 version = self._replay_batch(each, events)
             except Failed as failed:
-                self._fail_again(each, events, failed)
+                self._fail_again(each, events[failed.place], failed)
                 return False
-        return False
+            if self._is_over():
+                return False
 
     def _replay_batch(self, each: Held, events: Sequence[Told]) -> int:
         """The version to go on from."""
+        counted = 0
 
         def finish(handled: int) -> None:
             if 0 < handled < len(events):
@@ -209,16 +220,20 @@ class Turn:
             elif handled:
                 held.go_on_after(self.lease, each, events[-1])
 
-        handled = self._handling.handle(events, finish, self._stopping)
-        self.handled += handled
+            def committed() -> None:
+                nonlocal counted
+                self.handled += handled - counted
+                counted = handled
+
+            transaction.on_commit(committed)
+
+        handled = self._handling.handle(events, finish, self._is_over)
         return events[handled].version if handled < len(events) else events[-1].version + 1
 
-    def _fail_again(self, each: Held, events: Sequence[Told], failed: Failed) -> None:
-        before = list(events[: failed.place])
-        while before and not failed.done:  # what the failure has undone
-            version = self._replay_batch(each, before)
-            before = [told for told in before if told.version >= version]
-        if held.fail_again(self.lease, each, events[failed.place], str(failed)):
+    def _fail_again(self, each: Held, told: Told, failed: Failed) -> None:
+        if is_away(failed.error):
+            raise failed.error
+        if held.fail_again(self.lease, each, told, str(failed)):
             logger.error(
                 "%s has parked %s of %s: %s",
                 self.lease.subscription,
@@ -226,7 +241,7 @@ class Turn:
                 self.lease.tenant,
                 failed,
             )
-        self.lease.note(str(failed)[: held.ERROR_KEPT])
+        self.lease.note(str(failed))
 
     def _why_it_stops(self, damage: NotInTheLog | LogDamaged) -> str:
         if isinstance(damage, LogDamaged):
@@ -237,7 +252,3 @@ class Turn:
             f"{end.id}. Perhaps an older backup was put back: decide what becomes of what it did "
             f"with the events that are gone, then let it go on with resume_subscription."
         )
-
-
-class _Away(Exception):
-    """What the subscription stands on does not answer; no event is to blame."""

@@ -8,7 +8,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 from events.bus import Subscription
 from events.durable.lease import Seen
-from events.durable.registration import begin
+from events.durable.registration import begin_everywhere
 from events.durable.turn import Due
 from events.log.cursor import Position
 
@@ -20,9 +20,8 @@ def due(subscription: Subscription, tenants: Collection[str] | None = None) -> S
     reads for it now. `tenants` narrows it down to these."""
     rows = _ask(subscription.name, tenants)
     new = [tenant for tenant, _, pk, *_ in rows if pk is None]
-    for tenant in new:
-        begin(subscription.name, tenant)
     if new:
+        begin_everywhere(subscription.name, new)
         rows = _ask(subscription.name, tenants)
     return [
         Due(

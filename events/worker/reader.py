@@ -8,10 +8,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from events.bus import Subscription
 from events.durable import waiting
+from events.durable.errors import DATABASE_ERRORS, first_line
 from events.durable.turn import Due, Turn
 from events.worker.bells import Bell
 
@@ -42,6 +43,12 @@ class Reader:
         self._served_at: dict[str, float] = {}  # those with much to catch up
 
     def run(self) -> None:
+        try:
+            self._read()
+        finally:
+            connection.close()
+
+    def _read(self) -> None:
         rung: frozenset[str] | None = None
         looked = 0.0
         while not self._stopping():
@@ -53,12 +60,18 @@ class Reader:
                 rung = None
                 if not self._serve(due):
                     rung = self._bell.wait(POLL_SECONDS) or None
-            except (DatabaseError, InterfaceError) as error:
-                first_line = next(iter(str(error).splitlines()), type(error).__name__)
-                logger.warning("%s waits for the database: %s", self._subscription.name, first_line)
+            except DATABASE_ERRORS as error:
+                logger.warning(
+                    "%s waits for the database: %s", self._subscription.name, first_line(error)
+                )
+                rung = None
                 connection.close()
                 self._bell.wait(REST_SECONDS)
-        connection.close()
+            except Exception:
+                # A thread that ended would leave all logs unread, and nobody would know.
+                logger.exception("%s cannot go on and begins again", self._subscription.name)
+                rung = None
+                self._bell.wait(REST_SECONDS)
 
     def _serve(self, due: Sequence[Due]) -> bool:
         """Whether there was anything that this worker could do."""
@@ -84,12 +97,5 @@ class Reader:
         )
         if turn is None:
             return False
-        try:
-            turn.run(SLICE_SECONDS)
-        except (DatabaseError, InterfaceError):
-            raise
-        except Exception as error:
-            # Not the handler's, which is held: ours. Others shall go on all the same.
-            logger.exception("%s failed in %s", self._subscription.name, due.seen.tenant)
-            turn.lease.fail(f"{type(error).__name__}: {error}", REST_SECONDS)
+        turn.run(SLICE_SECONDS)
         return True

@@ -4,13 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
 
-from django.db import DatabaseError, InterfaceError, connection, connections
+from django.db import connection, connections
 
 from events import duties
 from events.bus import EventBus, Subscription, event_bus
 from events.durable import lease, registration
 from events.durable.catching_up import catch_up, holder
+from events.durable.errors import DATABASE_ERRORS, first_line
 from events.durable.turn import LEASE_SECONDS
 from events.duties import Beside, Companion, Sweep
 from events.worker import wakeups
@@ -22,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 STOPS_WITHIN_SECONDS = 4.0  # 5 are promised
 REST_SECONDS = 2.0
-SPARE = 4  # connections beside those of readers and sweeps
 ROUNDS = 1_000  # of `run_once`; more would be a sweep that always finds something to do
 
 
@@ -32,19 +33,31 @@ class Worker:
     def __init__(self, bus: EventBus = event_bus, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._bus = bus
         self._lease_seconds = lease_seconds
+        self._asked: SimpleQueue[None] = SimpleQueue()
         self._stop = threading.Event()
         self._bells: list[Bell] = []
 
     def stop(self) -> None:
-        self._stop.set()
+        """From a signal's handler too. That interrupts this thread anywhere, in a method of an
+        Event perhaps, whose lock it would wait for in vain; a SimpleQueue is made for it."""
+        self._asked.put(None)
+
+    def _is_to_stop(self, within_seconds: float | None = 0.0) -> bool:
+        if not self._stop.is_set():
+            try:
+                self._asked.get(timeout=within_seconds)
+            except Empty:
+                return False
+            self._stop.set()
+        return True
 
     def run(self) -> bool:
         """Whether everything ended in time; what did not dies with the process, and goes on in
         another from where its checkpoint stands."""
         self._meet()
-        if self._stop.is_set():
+        connections.close_all()  # this thread only waits from here on
+        if self._is_to_stop():
             return True
-        make_room_for_connections(len(self._bus.subscriptions) + len(duties.sweeps) + SPARE)
         threads = [
             *(self._thread(f"reads {each.name}", self._read, each) for each in self._readers()),
             *(self._thread(f"sweeps {each.name}", self._sweep, each) for each in _sweeps()),
@@ -54,7 +67,7 @@ class Worker:
         ]
         for thread in threads:
             thread.start()
-        self._stop.wait()
+        self._is_to_stop(within_seconds=None)
         until = time.monotonic() + STOPS_WITHIN_SECONDS
         for bell in self._bells:
             bell.silence()
@@ -76,13 +89,13 @@ class Worker:
 
     def _meet(self) -> None:
         """Note the subscriptions, as soon as the database lets us."""
-        while not self._stop.is_set():
+        while not self._is_to_stop():
             try:
                 registration.meet(self._bus.subscriptions.values())
-            except DatabaseError as error:
-                logger.warning("Waiting for the database: %s", error)
+            except DATABASE_ERRORS as error:
+                logger.warning("Waiting for the database: %s", first_line(error))
                 connections.close_all()
-                self._stop.wait(REST_SECONDS)
+                self._is_to_stop(within_seconds=REST_SECONDS)
             else:
                 return
 
@@ -110,13 +123,15 @@ class Worker:
                 companion.run(beside)
             except Exception:
                 logger.exception("%s failed and begins again", companion.name)
+            finally:
+                connections.close_all()
             self._stop.wait(REST_SECONDS)
 
     def _keep(self) -> None:
         while not self._stop.wait(self._lease_seconds / 3):
             try:
                 lease.keep(holder(), self._lease_seconds)
-            except (DatabaseError, InterfaceError):
+            except DATABASE_ERRORS:
                 connection.close()  # whoever needs the database more will say so
         connection.close()
 
@@ -135,11 +150,3 @@ def _sweeps() -> tuple[Sweep, ...]:
 
 def _companions() -> tuple[Companion, ...]:
     return tuple(duties.companions.values())
-
-
-def make_room_for_connections(threads: int) -> None:
-    """Each thread of a worker keeps a connection: a pool that was sized for requests is too small.
-    To be called before the first connection."""
-    pool = connection.settings_dict["OPTIONS"].get("pool")
-    if isinstance(pool, dict):
-        pool["max_size"] = max(pool["max_size"], threads)

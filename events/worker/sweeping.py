@@ -4,15 +4,14 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 from django.db.models.functions import Now
 
+from events.durable.errors import DATABASE_ERRORS, first_line, is_away, words
 from events.duties import Sweep
 from events.models import Duty
 
 logger = logging.getLogger(__name__)
-
-ERROR_KEPT = 1_000
 
 
 def sweep_for_ever(sweep: Sweep, wait: Callable[[float], bool]) -> None:
@@ -21,9 +20,8 @@ def sweep_for_ever(sweep: Sweep, wait: Callable[[float], bool]) -> None:
         try:
             if _is_ours(sweep):
                 run_one(sweep)
-        except (DatabaseError, InterfaceError) as error:
-            first_line = next(iter(str(error).splitlines()), type(error).__name__)
-            logger.warning("The sweep %s waits for the database: %s", sweep.name, first_line)
+        except DATABASE_ERRORS as error:
+            logger.warning("The sweep %s waits for the database: %s", sweep.name, first_line(error))
             connection.close()
         if wait(sweep.every_seconds):
             break
@@ -36,11 +34,11 @@ def run_one(sweep: Sweep) -> int:
     done = 0
     try:
         done = sweep.run()
-    except (DatabaseError, InterfaceError):
-        raise
     except Exception as failure:
+        if is_away(failure):
+            raise
         logger.exception("The sweep %s failed", sweep.name)
-        error = f"{type(failure).__name__}: {failure}"[:ERROR_KEPT]
+        error = words(failure)
     Duty.objects.update_or_create(
         name=sweep.name,
         defaults={"ran_at": Now(), "last_error": error},

@@ -21,8 +21,8 @@ THREADS = 4  # so at most as many connections, whatever the number of clients
 class ReadingThreads:
     """Runs questions off the event loop; nobody holds a connection between two questions."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stream-reading")
+    def __init__(self, name: str = "stream-reading") -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
 
     async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

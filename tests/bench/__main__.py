@@ -26,6 +26,8 @@ BENCHMARKS = {
     "export": ("postgresql", "sqlite"),
     "projections": ("postgresql", "sqlite"),
     "subscribers": ("postgresql", "sqlite"),
+    "sweep": ("postgresql", "sqlite"),
+    "relay": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 

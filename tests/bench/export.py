@@ -31,7 +31,7 @@ def main() -> None:
     rates: dict[str, list[tuple[float, float]]] = {"export": [], "import": [], "verifier": []}
     for _ in range(ROUNDS):
         slug = f"bench-{uuid.uuid4().hex[:12]}"
-        file = _file(slug)
+        file = file_of(slug, EVENTS)
         rows = _rows(file)
         raw_in = _rate(partial(_raw_in, rows))
         rates["import"].append((_rate(partial(import_log, BytesIO(file))), raw_in))
@@ -63,7 +63,8 @@ def _rate(step: Callable[[], object]) -> float:
     return EVENTS / (time.perf_counter() - start)
 
 
-def _file(slug: str) -> bytes:
+def file_of(slug: str, events: int) -> bytes:
+    """A log of heartbeats as a file that can be imported."""
     from events.vocabulary import AgentCreatedEvent, AgentHealthCheckPassedEvent, Capability
     from tests.transfer.draft import NOON, draft
 
@@ -84,7 +85,7 @@ def _file(slug: str) -> bytes:
             checked_at=NOON,
             occurred_at=NOON,
         )
-        for number in range(EVENTS - AGENTS)
+        for number in range(events - AGENTS)
     ]
     return draft(slug, [*created, *beats]).file()
 

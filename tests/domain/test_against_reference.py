@@ -9,7 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from agents.domain import decide
 from agents.domain.aggregate import AgentAggregate
+from agents.domain.deadlines import due_at, silent_at
 from agents.domain.errors import InvalidCommand, RuleViolated
 from agents.domain.evolve import fold
 from agents.domain.state import Agent
@@ -26,6 +28,7 @@ from events.vocabulary import (
 from tests.domain.fleet import NOW, names
 from tests.domain.reference import ReferenceAgent, Refused
 
+INSTANT = timedelta(microseconds=1)
 Orders = Callable[[], list[DomainEvent]]
 
 TASKS = st.sampled_from(["t-1", "t-2", "t-3"])
@@ -288,6 +291,27 @@ class AgentAgainstReference(RuleBasedStateMachine):
         stored = msgspec.json.encode(self.agent.state)
 
         assert msgspec.json.decode(stored, type=Agent) == self.agent.state
+
+    @invariant()
+    def due_at_is_the_first_moment_of_a_demand(self) -> None:
+        agent = self.agent.state
+        due = due_at(agent)
+
+        if due is None:
+            assert decide.time_passes(agent, now=NOW + timedelta(days=10_000)) == []
+        else:
+            assert decide.time_passes(agent, now=due - INSTANT) == []
+            assert decide.time_passes(agent, now=due) != []
+
+    @invariant()
+    def silent_at_is_the_first_moment_of_too_long_a_silence(self) -> None:
+        agent, silent = self.agent.state, silent_at(self.agent.state)
+
+        assert (silent is None) == (self.reference.deadlines() == [])
+        if silent is not None:
+            *_, exceeded, _ = self.reference.deadlines()
+            assert silent == exceeded + INSTANT
+            assert (agent.health == "unhealthy") or due_at(agent) <= silent  # type: ignore[operator]
 
     def teardown(self) -> None:
         if not hasattr(self, "agent"):

@@ -1,11 +1,12 @@
 """Heartbeats, outages, and what time alone demands."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from agents.domain import decide
+from agents.domain.deadlines import due_at, silent_at
 from agents.domain.errors import InvalidCommand, RuleViolated
 from agents.domain.evolve import fold
 from agents.domain.state import Agent, Health, Status
@@ -257,3 +258,42 @@ def test_a_pause_that_ends_during_silence_gives_one_status_change() -> None:
 
     assert names(facts) == ["Resumed", "HealthCheckFailed", "TaskFailed", "StatusChanged"]
     assert statuses(facts) == ("BUSY", "UNHEALTHY")
+
+
+def test_silence_before_we_heard_again_proves_nothing() -> None:
+    agent = busy(seen(available()))
+    heard_since = later(1_000)
+    edge = later(1_000 + TIMEOUT_SECONDS)
+
+    assert decide.time_passes(agent, now=heard_since, heard_since=heard_since) == []
+    assert decide.time_passes(agent, now=edge, heard_since=heard_since) == []
+    facts = decide.time_passes(agent, now=edge + INSTANT, heard_since=heard_since)
+
+    assert names(facts) == ["HealthCheckFailed", "StatusChanged"]
+
+
+def test_who_was_seen_since_we_heard_again_has_its_own_timeout() -> None:
+    agent = seen(available(), later(50))
+    silent = later(50 + TIMEOUT_SECONDS) + INSTANT
+
+    assert decide.time_passes(agent, now=silent, heard_since=later(20)) != []
+
+
+def test_an_outage_that_is_known_costs_the_task_whether_or_not_we_heard() -> None:
+    agent = unhealthy(busy(seen(available())))
+    now = later(2 * TIMEOUT_SECONDS)
+
+    assert names(decide.time_passes(agent, now=now, heard_since=now)) == ["TaskFailed"]
+
+
+def test_a_pause_ends_whether_or_not_we_heard() -> None:
+    now = later(1_000)
+    facts = decide.time_passes(paused(until=later(60)), now=now, heard_since=now)
+
+    assert names(facts) == ["Resumed", "StatusChanged"]
+
+
+def test_a_deadline_beyond_the_calendar_never_comes() -> None:
+    last = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+    assert (silent_at(seen(busy(), last)), due_at(seen(busy(), last))) == (None, None)

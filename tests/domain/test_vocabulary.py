@@ -17,7 +17,11 @@ from events.tenant_facts import (
     AlertResolved,
     AlertRuleChanged,
     AlertRuleDeleted,
+    EventSkipped,
     LogExported,
+    MassLossConfirmed,
+    MassLossResolved,
+    MassLossSuspected,
     MemberAdded,
     MemberChanged,
     MemberRemoved,
@@ -54,11 +58,15 @@ TENANT_FACTS: list[Fact] = [
     AccessDenied("user:carol", "POST", "/agents", "auditor"),
     LogExported("csv", None, 17, {"types": ["SignedIn"]}),
     PayloadErased("a-1", None, "asked for"),
+    MassLossSuspected(2, 5, ("a-1", "a-2")),
+    MassLossConfirmed("the data centre burnt down"),
+    MassLossResolved("1 of 5 agents are silent now."),
     TenantViewedBySuperuser("root"),
     AlertRuleChanged("late", {"threshold": 0.9, "emails": 2}),
     AlertRuleDeleted("late"),
     AlertAcknowledged("id-1", "late", None, "seen"),
     AlertResolved("id-1", "agent-unhealthy", "a-1", "not needed"),
+    EventSkipped("pager", "agent", "a-1", "id-1", 42, "It cannot be shown."),
 ]
 FACTS: list[Fact] = [*ONE_OF_EACH, *TENANT_FACTS]
 
@@ -123,10 +131,10 @@ def test_every_fact_is_registered_under_its_own_name() -> None:
         assert registry.fact_type(fact.type, fact.version) is type(fact)
 
 
-def test_there_are_fourteen_domain_events_and_twelve_facts_of_the_tenant() -> None:
+def test_there_are_fourteen_domain_events_and_twenty_facts_of_the_tenant() -> None:
     assert len(registry.DOMAIN_EVENTS) == 14
     assert all(issubclass(fact, DomainEvent) for fact in registry.DOMAIN_EVENTS)
-    assert len(registry.TENANT_FACTS) == 16
+    assert len(registry.TENANT_FACTS) == 20
     assert all(issubclass(fact, TenantFact) for fact in registry.TENANT_FACTS)
 
 

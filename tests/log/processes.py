@@ -8,12 +8,15 @@ prints its findings as one line of JSON. So all begin together, however long Pyt
 import json
 import os
 import random
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import django
@@ -278,9 +281,65 @@ def toil(tenant: str, agent_id: str) -> Findings:
     return {}
 
 
+def grow(tenant: str, agents: list[str], events: int, pause_seconds: float = 0.0) -> Findings:
+    """Append heartbeats, now of this agent and now of that, and tell other processes of them."""
+    from events.worker import wakeups
+    from tests.durable.sample import record
+
+    wakeups.tell_others()
+    for _ in range(events):
+        record(tenant, random.choice(agents))
+        time.sleep(pause_seconds)
+    time.sleep(0.2)  # whoever tells is another thread, which dies with the process
+    return {}
+
+
+def work(lease_seconds: float, pauses_at: int | None = None, once: str = "") -> Findings:
+    """A worker with two projections that can count, until it is killed.
+
+    Where it hears of the event `pauses_at` it stops in the middle of its transaction, as by
+    SIGSTOP; unless there is a file `once`, which it makes then.
+    """
+    from events import duties
+    from events.bus import event_bus
+    from events.worker import connections, wakeups
+    from events.worker.runner import Worker
+    from tests.durable.tables import count, tallies
+
+    def handle(event: Any) -> None:
+        count(event)
+        if event.envelope.seq == pauses_at and not Path(once).exists():
+            Path(once).touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    for name in tuple(event_bus.subscriptions):
+        event_bus.unsubscribe(name)
+    duties.sweeps.clear()
+    duties.companions.clear()
+    event_bus.project("Agent*", handle, name="counts")
+    event_bus.project("Agent*", tallies("tallies"))
+    connections.prepare(event_bus, lease_seconds)
+    wakeups.tell_others()
+    worker = Worker(lease_seconds=lease_seconds)
+    threading.Timer(DEADLINE_SECONDS, worker.stop).start()
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    return {"in_time": worker.run()}
+
+
 JOBS: dict[str, Callable[..., Findings]] = {
     job.__name__: job
-    for job in (write, follow, take_rounds, command, claim, send_again, add_members, toil)
+    for job in (
+        write,
+        follow,
+        take_rounds,
+        command,
+        claim,
+        send_again,
+        add_members,
+        toil,
+        grow,
+        work,
+    )
 }
 
 

@@ -3,17 +3,16 @@
 import gc
 import inspect
 import logging
-import threading
-import time
-from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from events import bus, checks
 from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
-from events.bus import InMemoryEventBus, InProcessEventBus, event_bus
+from events.bus import EventBus, InMemoryEventBus, event_bus, projection
 from events.log.append import append
+from events.models import Token
 from events.vocabulary import (
     AgentHealthCheckFailedEvent,
     AgentTaskCompletedEvent,
@@ -32,15 +31,6 @@ FAILED = AgentTaskFailedEvent("a-1", task_id="t-1", error_message="no")
 @pytest.fixture
 def memory() -> InMemoryEventBus:
     return InMemoryEventBus()
-
-
-@pytest.fixture
-def live() -> Iterator[InProcessEventBus]:
-    made = InProcessEventBus()
-    yield made
-    for name in tuple(made.subscriptions):
-        made.unsubscribe(name)
-    bus.events_committed.disconnect(made._hear)
 
 
 class Heard(list[Any]):
@@ -145,7 +135,19 @@ def test_a_pattern_hears_every_type_with_its_prefix(memory: InMemoryEventBus) ->
     assert everything == [heartbeat(), COMPLETED, OUTAGE, FAILED]
 
 
-@pytest.mark.parametrize("wrong", ["AgentExplodedEvent", "Nothing*", "Agent*Event", "", "agent*"])
+def test_alternatives_stand_between_commas(memory: InMemoryEventBus) -> None:
+    heard = Heard()
+    memory.subscribe("AgentTaskFailedEvent,AgentHealth*", heard.handle, name="heard")
+
+    memory.publish(heartbeat(), COMPLETED, OUTAGE, FAILED)
+
+    assert heard == [heartbeat(), OUTAGE, FAILED]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["AgentExplodedEvent", "Nothing*", "Agent*Event", "", "agent*", "Agent*,", "Agent*,Nothing*"],
+)
 def test_a_type_that_does_not_exist_is_refused(memory: InMemoryEventBus, wrong: str) -> None:
     with pytest.raises(ValueError, match="No event type matches"):
         memory.subscribe(wrong, print)
@@ -168,6 +170,60 @@ def test_a_version_that_no_event_has_is_refused(memory: InMemoryEventBus) -> Non
 def test_what_cannot_be_called_is_no_handler(memory: InMemoryEventBus) -> None:
     with pytest.raises(TypeError, match="None cannot be"):
         memory.subscribe("Agent*", None)  # type: ignore[arg-type]
+
+
+def test_a_coroutine_function_is_no_handler_since_nobody_would_wait_for_it(
+    memory: InMemoryEventBus,
+) -> None:
+    async def handler(event: object) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="async_to_sync"):
+        memory.subscribe("Agent*", handler, name="mine")
+
+
+@pytest.mark.parametrize(
+    "other", [{"start": "beginning"}, {"version": "1.0"}, {"type_or_pattern": "Agent*"}]
+)
+def test_the_same_handler_with_other_wishes_is_another_subscription(
+    memory: InMemoryEventBus, other: dict[str, Any]
+) -> None:
+    wishes: dict[str, Any] = {"type_or_pattern": "AgentTask*", "handler": print, "name": "mine"}
+    memory.subscribe(**wishes)
+
+    with pytest.raises(ValueError, match="'mine' exists"):
+        memory.subscribe(**wishes | other)
+
+
+def test_a_projection_begins_at_the_first_event_and_writes_in_a_transaction(
+    acme: str, memory: InMemoryEventBus
+) -> None:
+    def write(event: Any) -> None:
+        Token.objects.create(tenant_id=acme, name="x", role="auditor", digest=uuid4().bytes)
+        if event.envelope.seq == 1:
+            raise RuntimeError("half done")
+
+    made = memory.project("AgentHealth*", write, name="rows", models=[Token])
+    append(acme, proposed(heartbeat(), heartbeat()))
+
+    assert (made.is_projection, made.start, made.models) == (True, "beginning", (Token,))
+    assert Token.objects.filter(tenant=acme).count() == 1
+    assert [str(each[2]) for each in memory.failures] == ["half done"]
+
+
+def test_a_decorated_function_is_a_projection_of_the_house_and_stays_a_function() -> None:
+    @projection("AgentTask*,AgentHealth*", name="decorated")
+    def write(event: Any) -> str:
+        return "written"
+
+    try:
+        made = event_bus.subscriptions["decorated"]
+        assert (made.is_projection, made.types) == (True, "AgentTask*,AgentHealth*")
+        assert write(OUTAGE) == "written"
+        with pytest.raises(ValueError, match="'decorated' exists"):
+            event_bus.subscribe("AgentTask*,AgentHealth*", write, name="decorated")
+    finally:
+        event_bus.unsubscribe("decorated")
 
 
 def test_every_bus_shows_what_subscribe_takes() -> None:
@@ -235,65 +291,33 @@ def test_a_collected_bus_hears_no_more(acme: str) -> None:
     assert heard == []
 
 
-def test_a_slow_subscriber_delays_no_command(acme: str, live: InProcessEventBus) -> None:
-    go_on, heard = threading.Event(), Heard()
+def test_no_subscriber_of_the_house_runs_in_a_command(acme: str) -> None:
+    heard = Heard()
+    subscription = event_bus.subscribe("Agent*", heard.handle, name="heard")
+    try:
+        append(acme, proposed(heartbeat()))
+    finally:
+        event_bus.unsubscribe(subscription.name)
 
-    def wait(event: object) -> None:
-        assert go_on.wait(10)
-        heard.append(event)
-
-    live.subscribe("Agent*", wait, name="slow")
-    began = time.monotonic()
-    for version in range(5):
-        append(acme, proposed(heartbeat(), version=version))
-    took = time.monotonic() - began
-
-    assert head(acme)[0] == 5
-    assert heard == []  # the first one is still being waited for
-    go_on.set()
-    live.join()
-    assert [event.envelope.seq for event in heard] == [1, 2, 3, 4, 5]
-    assert took < 8
+    assert heard == []  # the worker tells it
 
 
-def test_in_process_a_failing_subscriber_is_logged_and_harms_nobody(
-    acme: str, live: InProcessEventBus, caplog: pytest.LogCaptureFixture
+def test_delivered_directly_a_failing_subscriber_is_logged_and_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(event: object) -> None:
         raise RuntimeError("broken handler")
 
-    heard = Heard()
-    live.subscribe("Agent*", fail, name="failing")
-    live.subscribe("Agent*", heard.handle, name="heard")
+    heard, direct = Heard(), EventBus()
+    direct.subscribe("Agent*", fail, name="failing")
+    direct.subscribe("Agent*", heard.handle, name="heard")
 
     with caplog.at_level(logging.ERROR, logger="events.bus"):
-        append(acme, proposed(heartbeat()))
-        append(acme, proposed(heartbeat(), version=1))
-        live.join()
+        direct.deliver([heartbeat(), OUTAGE])
 
-    assert len(heard) == 2
+    assert heard == [heartbeat(), OUTAGE]
     assert "failing failed on AgentHealthCheckPassedEvent" in caplog.text
     assert "broken handler" in caplog.text
-
-
-def test_in_process_a_full_queue_costs_events_and_no_command(
-    acme: str,
-    live: InProcessEventBus,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setattr(live._waiting, "maxsize", 1)
-    go_on = threading.Event()
-    live.subscribe("Agent*", lambda _: go_on.wait(10), name="slow")
-
-    with caplog.at_level(logging.ERROR, logger="events.bus"):
-        for version in range(5):
-            append(acme, proposed(heartbeat(), version=version))
-    go_on.set()
-    live.join()
-
-    assert head(acme)[0] == 5
-    assert "bus is full" in caplog.text
 
 
 def test_a_subscriber_may_append_itself(acme: str, memory: InMemoryEventBus) -> None:

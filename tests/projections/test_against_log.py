@@ -5,10 +5,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from agents import current, services
 from agents.models import CurrentAgent, TaskClaim
 from agents.tasks import find as find_task
+from events.bus import event_bus
+from events.durable import rebuilding, rows
+from events.durable.catching_up import catch_up
 from events.vocabulary import Usage
 from projections.fleet import readmodel as fleet
 from projections.fleet.rows import FleetAgent
@@ -100,3 +105,42 @@ def test_rows_come_back_from_their_tables_as_they_were_folded(
 
     assert read_back(read_model, history).rows == half.rows
     assert resumed.rows == fold(read_model, kept.TYPES, log).rows
+
+
+@pytest.mark.parametrize("kept", [tasks, fleet], ids=["tasks", "fleet"])
+def test_live_rows_equal_rebuilt_rows(history: str, kept: ModuleType) -> None:
+    subscription = event_bus.subscriptions[kept.NAME]
+    read_model = getattr(kept, kept.NAME)
+    catch_up(subscription, history)
+    live = read_back(read_model, history).rows
+
+    _, differences = rebuilding.check(subscription, history)
+    rebuilding.rebuild(subscription, history)
+
+    assert differences == []
+    assert live == fold(read_model, kept.TYPES, whole_log(history)).rows
+    assert read_back(read_model, history, generation=2).rows == live
+
+
+@pytest.mark.parametrize("kept", [tasks, fleet], ids=["tasks", "fleet"])
+def test_a_rebuild_asks_only_for_rows_that_it_has_written_and_forgotten(
+    history: str, kept: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription = event_bus.subscriptions[kept.NAME]
+    read_model = getattr(kept, kept.NAME)
+    monkeypatch.setattr(rebuilding, "PAGE", 20)
+    with CaptureQueriesContext(connection) as remembering:
+        rebuilding.rebuild(subscription, history)
+    monkeypatch.setattr(rows, "KEPT", 0)
+    with CaptureQueriesContext(connection) as forgetting:
+        rebuilding.rebuild(subscription, history)
+
+    assert asked_for_rows(remembering) == 0
+    assert asked_for_rows(forgetting) > 0
+    first, second = (read_back(read_model, history, n).rows for n in (2, 3))
+    assert first == {}
+    assert second == fold(read_model, kept.TYPES, whole_log(history)).rows
+
+
+def asked_for_rows(captured: CaptureQueriesContext) -> int:
+    return len([each for each in captured.captured_queries if '_id" IN (' in each["sql"]])

@@ -196,6 +196,34 @@ CASES: dict[str, tuple[Fact, str]] = {
         ),
         "alice skipped seq 1,042 of a-1 for subscription mail: it cannot be read",
     ),
+    "silence": (
+        tenant_facts.MassLossSuspected(silent=60, healthy=1_000, agents=("a-1",)),
+        "60 of 1,000 agents fell silent together, so silence counts no more",
+    ),
+    "silence confirmed": (
+        tenant_facts.MassLossConfirmed(reason="the rack burns"),
+        "alice confirmed that the silent agents are lost: the rack burns",
+    ),
+    "silence over": (
+        tenant_facts.MassLossResolved(reason="they are back"),
+        "agents fall silent together no more, so silence counts again: they are back",
+    ),
+    "rule": (
+        tenant_facts.AlertRuleChanged(rule="slow", changed={"severity": "page", "above": 3}),
+        "alice changed alert rule slow: severity, above",
+    ),
+    "rule deleted": (
+        tenant_facts.AlertRuleDeleted(rule="slow"),
+        "alice deleted alert rule slow",
+    ),
+    "acknowledged": (
+        tenant_facts.AlertAcknowledged(alert_id="1", rule="slow", agent_id="a-1", note="mine"),
+        "alice acknowledged alert slow of agent a-1: mine",
+    ),
+    "resolved": (
+        tenant_facts.AlertResolved(alert_id="1", rule="slow", agent_id=None, reason="over"),
+        "alice resolved alert slow: over",
+    ),
 }
 
 
@@ -271,7 +299,7 @@ def test_hostile_text_comes_out_as_one_harmless_line(name: str) -> None:
     line = told(hostile, f"user:{HOSTILE}")
 
     assert_harmless(line)
-    assert "x" in line
+    assert "x" in line or name == "MassLossSuspected"  # in which no text is shown
 
 
 EXAMPLES = {fact.type: msgspec.json.encode(fact) for fact, _ in CASES.values()}

@@ -12,14 +12,19 @@ from events.vocabulary import AgentResumedEvent
 AGENT_LOST = "AGENT_LOST"
 
 
-def time_passes(agent: Agent, *, now: datetime) -> list[DomainEvent]:
+def time_passes(
+    agent: Agent, *, now: datetime, heard_since: datetime | None = None
+) -> list[DomainEvent]:
     """What time alone demands of an agent in service; nothing when asked again at once.
 
     A pause ends at its `until`. An agent that was not seen for longer than its timeout is
     unhealthy; one that was never seen counts from its activation. The task of an unhealthy agent
     fails with AGENT_LOST as soon as the timeout has passed twice.
+
+    heard_since: before it silence proves nothing, since it may have been us who did not hear. An
+    agent that is not known to be unhealthy counts as seen then.
     """
-    if agent.intent not in (Intent.ACTIVE, Intent.PAUSED):
+    if not agent.is_in_service:
         return []
     facts: list[DomainEvent] = []
     until = agent.paused_until
@@ -30,7 +35,10 @@ def time_passes(agent: Agent, *, now: datetime) -> list[DomainEvent]:
         )
     seconds = agent.health_check_timeout_seconds
     timeout = timedelta(seconds=seconds)
-    silence = now - agent.seen_or_activated_at
+    seen = agent.seen_or_activated_at
+    if heard_since is not None and agent.health is not Health.UNHEALTHY:
+        seen = max(seen, heard_since)
+    silence = now - seen
     if agent.health is not Health.UNHEALTHY and silence > timeout:
         facts.append(outage(agent, f"No heartbeat for more than {seconds} s.", now))
     # Silent for so long, the agent is unhealthy by now, from just above or from before.

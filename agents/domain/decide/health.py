@@ -61,7 +61,7 @@ def outage(agent: Agent, reason: str, now: datetime) -> AgentHealthCheckFailedEv
 
 
 def _refuse_out_of_service(agent: Agent) -> None:
-    if agent.intent not in (Intent.ACTIVE, Intent.PAUSED):
+    if not agent.is_in_service:
         next_step = "Activate it" if agent.intent is Intent.REGISTERED else "Create a new one"
         raise RuleViolated(
             f"{agent.agent_id} is {agent.intent}, so its health is not watched. {next_step} first.",

@@ -1,14 +1,15 @@
 import os
 import signal
-import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from events.management.command import PlainCommand
-from events.worker import wakeups
+from events.bus import event_bus
+from events.management.command import WRONG_ARGUMENTS, PlainCommand
+from events.worker import connections, wakeups
 from events.worker.runner import Worker
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 3600
@@ -33,7 +34,9 @@ class Command(PlainCommand):
         )
 
     def run(self, *, once: bool, lease_seconds: str, until_input_ends: bool, **_: Any) -> None:
-        worker = Worker(lease_seconds=_seconds(lease_seconds))
+        seconds = _seconds(lease_seconds)
+        connections.prepare(event_bus, seconds)
+        worker = Worker(lease_seconds=seconds)
         if once:
             done = worker.run_once()
             self.stdout.write(f"Nothing is due any more; {done:,} events and deadlines handled.")
@@ -60,7 +63,8 @@ def _seconds(text: str) -> float:
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise CommandError(
             f"--lease-seconds is {text!r}. Give a number from {SHORTEST_SECONDS} to "
-            f"{LONGEST_SECONDS}."
+            f"{LONGEST_SECONDS}.",
+            returncode=WRONG_ARGUMENTS,
         )
     return seconds
 
@@ -74,5 +78,8 @@ def _stop_at_signals(worker: Worker) -> None:
 
 
 def _watch_input(worker: Worker) -> None:
-    sys.stdin.buffer.read()
+    # Not by sys.stdin, whose lock this thread would still hold when the interpreter ends.
+    with suppress(OSError):
+        while os.read(0, 4_096):
+            pass
     worker.stop()
