@@ -1,5 +1,7 @@
 """What was raised: in words that can be kept, and whether the database is to blame for it."""
 
+from traceback import format_tb
+
 from django.db import DatabaseError, InterfaceError, connection
 
 DATABASE_ERRORS = (DatabaseError, InterfaceError)
@@ -14,6 +16,11 @@ def words(error: BaseException) -> str:
         said = "(it cannot say what)"
     text = f"{type(error).__name__}: {said}"[:KEPT]
     return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def frames(error: BaseException) -> str:
+    """Where an error was raised. Without what it says, which no log has to be able to write."""
+    return "".join(format_tb(error.__traceback__))
 
 
 def first_line(error: BaseException) -> str:

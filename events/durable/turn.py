@@ -9,7 +9,7 @@ from django.db import transaction
 
 from events.bus import Subscription
 from events.durable import held, lease, reading
-from events.durable.errors import is_away, words
+from events.durable.errors import frames, is_away, words
 from events.durable.handling import Failed, handling
 from events.durable.held import Held
 from events.durable.lease import Lease, LeaseLost, Seen
@@ -161,13 +161,13 @@ class Turn:
             raise failed.error
         told = events[failed.place]
         logger.warning(
-            "%s holds %s of %s at seq %d: %s",
+            "%s holds %s of %s at seq %d: %s\n%s",
             self.lease.subscription,
             told.stream_id,
             self.lease.tenant,
             told.seq,
             failed,
-            exc_info=failed.error,
+            frames(failed.error),
         )
         with transaction.atomic():
             place = Position(told.seq, told.hash)

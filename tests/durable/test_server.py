@@ -74,12 +74,10 @@ def test_a_connection_that_was_ended_is_listened_to_anew(
 ) -> None:
     monkeypatch.setattr(wakeups, "REST_SECONDS", 0.05)
     with hearing() as rung, connection.cursor() as cursor:
-        until(lambda: listeners() > 0)
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
-            " AND datname = current_database()"
-        )
-        until(lambda: listeners() > 0)
+        until(listeners)
+        (before,) = listeners()
+        cursor.execute("SELECT pg_terminate_backend(%s)", [before])
+        until(lambda: listeners() - {before})
         monkeypatch.setattr(wakeups.Heads, "grown", lambda self: [])
         rung.clear()
         cursor.execute("SELECT pg_notify(%s, %s)", [wakeups.CHANNEL, acme])

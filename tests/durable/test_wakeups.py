@@ -63,7 +63,7 @@ def test_what_another_process_commits_is_heard_at_once(
         if not ON_POSTGRESQL:
             settle(rung, acme)
         else:
-            until(lambda: listeners() > 0)
+            until(listeners)
         run_together([("grow", {"tenant": acme, "agents": ["a-1"], "events": 1})], subprocess_env)
         until(lambda: acme in rung)
 
@@ -99,11 +99,11 @@ def test_a_database_that_was_away_is_listened_to_again(
         until(lambda: acme in rung)
 
 
-def listeners() -> int:
+def listeners() -> set[int]:
+    """The server's processes that listen for somebody now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
             " AND datname = current_database()"
         )
-        (found,) = cursor.fetchone()
-    return int(found)
+        return {pid for (pid,) in cursor.fetchall()}

@@ -42,9 +42,11 @@ def end(pid: int, number: signal.Signals) -> None:
 
 def work(lease_seconds: float) -> None:
     """A worker of what the event bus knows, until SIGTERM."""
-    from events.worker import wakeups
+    from events.bus import event_bus
+    from events.worker import connections, wakeups
     from events.worker.runner import Worker
 
+    connections.prepare(event_bus, lease_seconds)
     worker = Worker(lease_seconds=lease_seconds)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     wakeups.tell_others()
