@@ -241,7 +241,9 @@ def _events(subscription: Subscription, tenant: str, first: int, last: int) -> S
     if part.count() != last - first + 1:
         raise LogDamaged(f"{tenant}'s log misses an event between {first} and {last}.")
     wanted = (
-        part if subscription.wants_everything else part.filter(subscription.pattern.condition("type"))
+        part
+        if subscription.wants_everything
+        else part.filter(subscription.pattern.condition("type"))
     )
     return list(read.told(wanted.order_by("seq")))
 
