@@ -54,9 +54,14 @@ fmt: $(VENV)/development
 bench: $(VENV)/development
 	@$(PY) -m tests.bench
 
-# 1,000 random changes of the database, each found at its seq; 100 clean logs, no false alarm.
+# What takes too long for the suite: 1,000 random changes of the database, each found at its seq;
+# workers killed and paused; a poison event; a tenant far behind; the relay and its broker killed.
 prove: $(VENV)/development
 	@$(PY) -m tests.prove
+	@$(PY) -m tests.prove.workers
+	@$(PY) -m tests.prove.poison
+	@$(PY) -m tests.prove.fairness
+	@$(PY) -m tests.prove.relay
 
 # After a change to a *.in file: pins, with hashes, for every platform and Python we support.
 lock: $(VENV)/development

@@ -13,7 +13,9 @@ counts.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -32,6 +34,7 @@ class Known(Protocol):
 
 Project = Callable[[Any, Known], Iterable[msgspec.Struct]]
 Touches = Callable[[Any], Iterable[tuple[type[msgspec.Struct], Key]]]
+Finish = Callable[[Any], msgspec.Struct]
 
 
 def _touches_nothing_known(event: Any) -> Iterable[tuple[type[msgspec.Struct], Key]]:
@@ -44,6 +47,9 @@ class ReadModel:
 
     key_size: how many fields at the beginning of each kind of row are its key (1 unless named).
     touches: the rows that an event will surely ask for, which are then read together; only a hint.
+    finish: of a kind of row, what makes it fit for its table when a batch is written, so that in
+    between it may be in a form that is cheap to change. It changes no key, leaves a finished row as
+    it is, and never raises; what it makes must not depend on where a batch ends.
     """
 
     name: str
@@ -51,10 +57,20 @@ class ReadModel:
     project: Project
     key_sizes: Mapping[type[msgspec.Struct], int] | None = None
     touches: Touches = _touches_nothing_known
+    finish: Mapping[type[msgspec.Struct], Finish] = field(default_factory=dict)
 
     def key_fields(self, table: type[msgspec.Struct]) -> tuple[str, ...]:
         size = (self.key_sizes or {}).get(table, 1)
         return table.__struct_fields__[:size]
 
     def key(self, row: msgspec.Struct) -> Key:
-        return tuple(getattr(row, name) for name in self.key_fields(type(row)))
+        table = type(row)
+        return _key_getter(table, (self.key_sizes or {}).get(table, 1))(row)
+
+
+@cache  # asked for each row that an event changes, so what can be known before is
+def _key_getter(table: type[msgspec.Struct], size: int) -> Callable[[msgspec.Struct], Key]:
+    first, *others = table.__struct_fields__[:size]
+    if others:
+        return attrgetter(first, *others)
+    return lambda row: (getattr(row, first),)

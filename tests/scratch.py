@@ -12,6 +12,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from events.log import guard
+from tests.databases import current_database_url
 
 
 @contextmanager
@@ -57,6 +58,15 @@ def _administer(statement: str) -> None:
     if statement:
         with connection._nodb_cursor() as cursor:
             cursor.execute(statement)
+
+
+@pytest.fixture
+def scratch_env(in_scratch_database: None) -> dict[str, str]:
+    """The environment for a process of ours on the scratch database: a worker in the shared one
+    would have every other test's tenants to read."""
+    from tests.conftest import process_environment
+
+    return process_environment(current_database_url())
 
 
 @pytest.fixture

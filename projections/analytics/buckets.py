@@ -6,6 +6,7 @@ two minutes, an hour, two days and an hour.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Resolution = Literal["minute", "hour", "day"]
@@ -29,9 +30,19 @@ class Piece(NamedTuple):
 
 def buckets_of(moment: datetime) -> tuple[tuple[Resolution, datetime], ...]:
     """The buckets that a moment lies in, by where they begin. The moment is in UTC."""
-    minute = moment.replace(second=0, microsecond=0)
-    hour = minute.replace(minute=0)
-    return ("minute", minute), ("hour", hour), ("day", hour.replace(hour=0))
+    return _buckets_of(moment.year, moment.month, moment.day, moment.hour, moment.minute)
+
+
+# The same datetimes for all events of a minute: each hashes itself but once.
+@lru_cache(maxsize=2_000)
+def _buckets_of(
+    year: int, month: int, day: int, hour: int, minute: int
+) -> tuple[tuple[Resolution, datetime], ...]:
+    return (
+        ("minute", datetime(year, month, day, hour, minute, tzinfo=UTC)),
+        ("hour", datetime(year, month, day, hour, tzinfo=UTC)),
+        ("day", datetime(year, month, day, tzinfo=UTC)),
+    )
 
 
 def floor(moment: datetime, resolution: Resolution) -> datetime:

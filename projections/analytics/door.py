@@ -71,6 +71,8 @@ def _json(found: TaskStatistics) -> dict[str, Any]:
         "until": rfc3339(found.until),
         **_measured(found.total),
         "buckets": [{"since": rfc3339(each.since), **_measured(each)} for each in found.buckets],
+        "agents_since": rfc3339(found.agents.since),
+        "agents_until": rfc3339(found.agents.until),
         "agents": _items(found.agents, "agent_id"),
         "other_agents": found.agents.rest,
         "types": _items(found.types, "agent_type"),

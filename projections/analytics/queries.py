@@ -8,7 +8,6 @@ Definitions and errors: docs/analytics.md.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -28,13 +27,12 @@ from projections.analytics.buckets import (
     pieces,
 )
 from projections.analytics.measure import Measured, Tally
-from projections.analytics.readmodel import NAME, Kind
+from projections.analytics.readmodel import KEPT, NAME, Kind
 from projections.models import TaskStatisticsRow
 
 MOST_BUCKETS = 1_500
 MOST_NAMED = 100
 MOST_MINUTES = 366 * 24 * 60
-_NAMES_AT_ONCE = 1_000
 _SUMS = {"completed_sum": Sum("completed"), "failed_sum": Sum("failed")}
 
 
@@ -68,8 +66,11 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Breakdown(msgspec.Struct, frozen=True, kw_only=True):
-    """items: of those of which tasks ended, with the most first, then by name."""
+    """items: of those of which tasks ended, with the most first, then by name. since, until: when;
+    of agents in whole hours."""
 
+    since: datetime
+    until: datetime
     items: tuple[Named, ...]
     rest: Rest
 
@@ -85,7 +86,8 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskStatistics(Series, frozen=True, kw_only=True):
-    """seq: the log has been counted at least up to it. Agents and types of the same range."""
+    """seq: the log has been counted at least up to it. agents, types: of the range, but that of
+    agents begins and ends with an hour."""
 
     seq: int
     agents: Breakdown
@@ -128,8 +130,13 @@ def task_series(
     kind: Kind = "tenant",
     name: str = "",
 ) -> Series:
-    """The buckets of a range, of the tenant or of one agent or type. As `task_statistics`."""
+    """The buckets of a range, of the tenant or of one agent or type. As `task_statistics`; raises
+    BadRange too for an agent's minutes."""
     since, until = _whole_buckets(since, until, bucket)
+    if bucket not in KEPT[kind]:
+        raise BadRange(
+            "bucket", f"must be {' or '.join(KEPT[kind])}: no {bucket}s of {kind}s are kept."
+        )
     total, tallies = Tally(), defaultdict[datetime, Tally](Tally)
     rows = _rows(tenant, kind, Piece(bucket, since, until)).filter(name=name)
     for begin, *row in rows.values_list("bucket", *Tally.COLUMNS):
@@ -151,13 +158,12 @@ def completion_rate(
     tenant: str,
     minutes: int,
     *,
-    agents: Collection[str] | None = None,
     now: datetime | None = None,
 ) -> CompletionRate:
-    """Of the last minutes, and of the one that has begun; of these agents, when they are named.
+    """Of the last minutes, and of the one that has begun.
 
-    One small query, at most five where whole hours and days are among them; as many for each 1,000
-    agents. Raises BadRange for no minutes, or more than a year of them.
+    One small query, at most five where whole hours and days are among them. Raises BadRange for no
+    minutes, or more than a year of them.
     """
     if not 1 <= minutes <= MOST_MINUTES:
         raise BadRange("minutes", f"must be 1 to {MOST_MINUTES}.")
@@ -165,10 +171,9 @@ def completion_rate(
     since = floor(now - timedelta(minutes=minutes), "minute")
     completed = failed = 0
     for piece in pieces(since, ceil(now, "minute")):
-        for some in _named(_rows(tenant, "tenant" if agents is None else "agent", piece), agents):
-            found = some.aggregate(**_SUMS)
-            completed += found["completed_sum"] or 0
-            failed += found["failed_sum"] or 0
+        found = _rows(tenant, "tenant", piece).aggregate(**_SUMS)
+        completed += found["completed_sum"] or 0
+        failed += found["failed_sum"] or 0
     ended = completed + failed
     return CompletionRate(
         since=since,
@@ -176,17 +181,6 @@ def completion_rate(
         failed=failed,
         rate=completed / ended if ended else None,
     )
-
-
-def _named(
-    rows: QuerySet[TaskStatisticsRow], names: Collection[str] | None
-) -> Iterator[QuerySet[TaskStatisticsRow]]:
-    if names is None:
-        yield rows
-        return
-    wanted = sorted(set(names))
-    for start in range(0, len(wanted), _NAMES_AT_ONCE):
-        yield rows.filter(name__in=wanted[start : start + _NAMES_AT_ONCE])
 
 
 def _whole_buckets(
@@ -198,6 +192,7 @@ def _whole_buckets(
         raise BadRange("since", "must be before until.")
     try:
         since, until = floor(since, bucket), ceil(until, bucket)
+        ceil(until, "hour")  # the range of agents
     except OverflowError:
         raise BadRange("until", "must be a day before the end of the year 9999.") from None
     number = (until - since) // LENGTH[bucket]
@@ -211,7 +206,9 @@ def _whole_buckets(
 
 
 def _breakdown(tenant: str, kind: Kind, series: Series, most: int) -> Breakdown:
-    range_ = pieces(series.since, series.until)
+    finest, *_ = kept = KEPT[kind]
+    since, until = floor(series.since, finest), ceil(series.until, finest)
+    range_ = pieces(since, until, kept[::-1])
     ended = defaultdict[str, tuple[int, int]](lambda: (0, 0))
     for piece in range_:
         sums = _rows(tenant, kind, piece).values("name").annotate(**_SUMS)
@@ -227,9 +224,10 @@ def _breakdown(tenant: str, kind: Kind, series: Series, most: int) -> Breakdown:
             tallies[name].add(row)
     rest = [ended[name] for name in ranked[most:]]
     return Breakdown(
+        since=since,
+        until=until,
         items=tuple(
-            Named(name=name, **tally.fields(series.until - series.since))
-            for name, tally in tallies.items()
+            Named(name=name, **tally.fields(until - since)) for name, tally in tallies.items()
         ),
         rest=Rest(
             number=len(rest),

@@ -1,7 +1,7 @@
 """How execution times are spread, to within 1 %: a DDSketch (Masson, Rim and Lee, VLDB 2019).
 
-    sketch = with_one_more(sketch, bin_of(1_200_000))
-    percentile(merged([sketch, …]), 95)
+    growing = growing, bin_of(1_200_000)
+    percentile(merged([counted(growing), …]), 95)
 
 A sketch counts times in bins whose bounds grow by a constant factor, so that a bin's middle is
 within 1 % of all in it. Bins are added one by one: whatever was counted first, or merged with what,
@@ -10,6 +10,9 @@ the result is the same to the byte. Times are whole microseconds; 0 has a bin of
 The bytes: how wide a count is (1, 2, 4 or 8), the numbers of the bins that hold anything, in order,
 two bytes each, then their counts; all little-endian, and as narrow as the largest count allows.
 Nothing counted is no bytes.
+
+While a batch is folded a sketch grows by pairs, of what it was and one more bin, and is counted
+once at the end: pairs cost next to nothing, and what they were made from stays as it was.
 """
 
 import sys
@@ -19,6 +22,8 @@ from collections.abc import Iterable, Mapping
 
 from ddsketch.mapping import LogarithmicMapping
 
+Growing = bytes | tuple["Growing", int]
+
 RELATIVE_ERROR = 0.01
 # The longest time that a command may record. What an imported log has beyond counts as this.
 LONGEST_US = (2**63 - 1) * 1000
@@ -27,8 +32,6 @@ _mapping = LogarithmicMapping(RELATIVE_ERROR)
 _LAST_BIN: int = 1 + _mapping.key(LONGEST_US)
 _BIN = "H"
 _BIN_BYTES = 2
-_NARROW = _BIN_BYTES + 1
-_MOST_IN_A_BYTE = 255
 _COUNT = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
@@ -45,36 +48,24 @@ def middle_of(number: int) -> float:
     return _mapping.value(number - 1) if number else 0.0
 
 
-def with_one_more(sketch: bytes, number: int) -> bytes:
-    """The sketch with one more time in this bin."""
-    # Most times fall into a bin that is there and whose count stays a byte, which is then replaced
-    # where it stands, in a third of the time.
-    if sketch and sketch[0] == 1:
-        middle = 1 + (len(sketch) - 1) // _NARROW * _BIN_BYTES
-        wanted = number.to_bytes(_BIN_BYTES, "little")
-        found = sketch.find(wanted, 1, middle)
-        while found > 0 and found % _BIN_BYTES == 0:  # halves of two neighbours
-            found = sketch.find(wanted, found + 1, middle)
-        if found > 0:
-            place = middle + found // _BIN_BYTES
-            count = sketch[place] + 1
-            if count <= _MOST_IN_A_BYTE:
-                return sketch[:place] + count.to_bytes(1, "little") + sketch[place + 1 :]
-    return _counted_anew(sketch, number)
-
-
-def _counted_anew(sketch: bytes, number: int) -> bytes:
-    bins, counts = _parts(sketch)
-    place = bisect_left(bins, number)
-    if place < len(bins) and bins[place] == number:
-        try:
-            counts[place] += 1
-        except OverflowError:
+def counted(growing: Growing) -> bytes:
+    """The sketch with what has been added to it; the same bytes for one to which nothing was."""
+    if isinstance(growing, bytes):
+        return growing
+    added: dict[int, int] = {}
+    while not isinstance(growing, bytes):
+        growing, number = growing
+        added[number] = added.get(number, 0) + 1
+    bins, counts = _parts(growing)
+    for number, times in added.items():
+        place = bisect_left(bins, number)
+        if place == len(bins) or bins[place] != number:
+            bins.insert(place, number)
+            counts.insert(place, 0)
+        count = counts[place] + times
+        while count >= 256**counts.itemsize:
             counts = array(_COUNT[2 * counts.itemsize], counts)
-            counts[place] += 1
-    else:
-        bins.insert(place, number)
-        counts.insert(place, 1)
+        counts[place] = count
     return _bytes_of(bins, counts)
 
 

@@ -20,13 +20,14 @@ RANGE = "since=2026-03-02T11:59:30Z&until=2026-03-02T12:01:30Z&bucket=minute"
 
 @pytest.fixture
 def counted(alice: Caller) -> Caller:
-    """Alice, of whose tenant three ends of tasks have been counted."""
+    """Alice, of whose tenant four ends of tasks have been counted."""
     usage = Usage(input_tokens=700, output_tokens=50)
     history = [
         created("a-one", "writer"),
         completed("a-one", NOON, 1200, usage),
         completed("a-one", NOON + MINUTE, 1200.5),
         failed("a-two", NOON + MINUTE),
+        completed("a-one", NOON + 2 * MINUTE, 9000),  # after the range, in the same hour
     ]
     store(alice.tenant, fold(history))
     return alice
@@ -48,10 +49,13 @@ def test_the_statistics_are_given_per_bucket_agent_and_type(counted: Caller) -> 
         ("12:00", 1),
         ("12:01", 1),
     ]
+    assert found["agents_since"] == "2026-03-02T11:00:00.000000Z"
+    assert found["agents_until"] == "2026-03-02T13:00:00.000000Z"
     assert [(each["agent_id"], each["completed"]) for each in found["agents"]] == [
-        ("a-one", 2),
+        ("a-one", 3),
         ("a-two", 0),
     ]
+    assert found["agents"][0]["throughput_per_minute"] == 3 / 120
     assert [(each["agent_type"], each["failed"]) for each in found["types"]] == [
         ("writer", 0),
         ("", 1),

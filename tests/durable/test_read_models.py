@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError
 
 from events.bus import EventBus, InMemoryEventBus
-from events.durable import handling, rows
+from events.durable import handling, rebuilding, rows
 from events.durable.catching_up import catch_up
 from events.durable.rows import Rows
 from events.generations import live
@@ -261,3 +261,31 @@ def test_what_is_held_is_folded_later_into_the_same_row(
     catch_up(subscription, acme)
 
     assert tallied(acme) == {"a-1": (4, 6), "a-2": (2, 5)}
+
+
+def test_a_row_is_finished_once_for_each_batch_whether_followed_or_rebuilt(
+    acme: str, bus: EventBus, name: str
+) -> None:
+    finished: list[int] = []
+
+    def growing(event: Any, known: Known) -> Iterator[Tally]:
+        before = known(Tally, event.agent_id)
+        for row in tally(event, known):
+            yield msgspec.structs.replace(row, extra=(before.extra if before else [], row.last_seq))
+
+    def flat(row: Tally) -> Tally:
+        finished.append(row.last_seq)
+        seqs, extra = list[int](), row.extra
+        while isinstance(extra, tuple):
+            extra, seq = extra
+            seqs.insert(0, seq)
+        return msgspec.structs.replace(row, extra=extra + seqs)
+
+    subscription = bus.project("Agent*", tallies(name, growing, finish={Tally: flat}))
+    for _ in range(2):
+        record(acme, "a-1", each=3)
+        catch_up(subscription, acme)
+
+    assert finished == [3, 6]
+    assert TallyRow.objects.get(tenant=acme).extra == [1, 2, 3, 4, 5, 6]
+    assert list(rebuilding.check(subscription, acme)[1]) == []

@@ -1,20 +1,32 @@
 """The examples of the documentation, as a third party would run them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from agents import services
+from events import tenants
 from events.models import Event, SubscriptionCheckpoint
 from tests.jobs.conftest import ALICE, make_agent, manage, shell
 
 
 @pytest.fixture
-def extended(subprocess_env: dict[str, str]) -> dict[str, str]:
+def acme(scratch_env: dict[str, str], fresh_slug: Callable[[str], str]) -> str:
+    return tenants.create_tenant(fresh_slug("acme")).slug
+
+
+@pytest.fixture
+def globex(scratch_env: dict[str, str], fresh_slug: Callable[[str], str]) -> str:
+    return tenants.create_tenant(fresh_slug("globex")).slug
+
+
+@pytest.fixture
+def extended(scratch_env: dict[str, str]) -> dict[str, str]:
     """The environment of an installation with the examples' apps, migrated."""
-    env = subprocess_env | {"DJANGO_SETTINGS_MODULE": "examples.settings"}
-    migrated = shell(env, "migrate", "--verbosity", "0")
+    env = scratch_env | {"DJANGO_SETTINGS_MODULE": "examples.settings"}
+    migrated = shell(env, "migrate", "--verbosity", "0", "--skip-checks")
     assert migrated.returncode == 0, migrated.stderr
     return env
 

@@ -19,7 +19,7 @@ from events.vocabulary import (
     Capability,
     Usage,
 )
-from projections.analytics.readmodel import AgentType, TaskStatistics, analytics, project
+from projections.analytics.readmodel import AgentType, TaskStatistics, analytics, finish, project
 from projections.models import AgentTypeRow, TaskStatisticsRow
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -86,12 +86,15 @@ histories = st.lists(ends, max_size=40)
 
 
 def fold(events: Iterable[DomainEvent], rows: dict[Any, Any] | None = None) -> dict[Any, Any]:
-    """The rows by kind and key, after these events."""
+    """The rows by kind and key, finished after these events, which are one batch."""
     rows = {} if rows is None else rows
     for event in events:
         for row in project(event, lambda table, *key: rows.get((table, key))):
             rows[type(row), analytics.key(row)] = row
-    return rows
+    return {
+        (table, key): finish(row) if table is TaskStatistics else row
+        for (table, key), row in rows.items()
+    }
 
 
 @dataclass
@@ -119,6 +122,8 @@ def count_naively(events: Sequence[Any]) -> dict[tuple[str, str, datetime, str],
                 ("type", TYPES[event.agent_id]),
                 ("agent", event.agent_id),
             ):
+                if (resolution, kind) == ("minute", "agent"):
+                    continue  # not kept
                 count_one(found[resolution, kind, bucket, name], event)
     return found
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from projections.analytics import queries
 from projections.analytics.queries import BadRange, completion_rate
 from tests.projections.analytics.histories import MONDAY, completed, failed, fold, store
 
@@ -48,30 +47,10 @@ def test_the_rate_is_of_the_tasks_that_ended_in_the_last_minutes(
     assert found.since == ago(minutes).replace(second=0)
 
 
-@pytest.mark.parametrize(
-    ("agents", "ended"),
-    [
-        (["a-one"], (1, 1)),
-        (["a-two", "a-three", "a-two"], (2, 1)),
-        (["a-one", "a-two", "a-three", "a-four"], (3, 2)),
-        (["a-four"], (0, 0)),
-        ([], (0, 0)),
-    ],
-)
-def test_the_rate_can_be_of_some_agents(
-    busy: str, monkeypatch: pytest.MonkeyPatch, agents: list[str], ended: tuple[int, int]
-) -> None:
-    for at_once in (1000, 2):
-        monkeypatch.setattr(queries, "_NAMES_AT_ONCE", at_once)
-        found = completion_rate(busy, 120, agents=agents, now=NOW)
-        assert (found.completed, found.failed) == ended
-
-
 def test_when_nothing_ended_there_is_no_rate(busy: str, globex: str) -> None:
     later = NOW + timedelta(hours=5)
 
     assert completion_rate(busy, 10, now=later).rate is None
-    assert completion_rate(busy, 10, agents=["a-four"], now=NOW).rate is None
     assert completion_rate(globex, 10, now=NOW).rate is None
 
 

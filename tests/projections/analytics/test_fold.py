@@ -1,6 +1,7 @@
 """The fold: rows are what a naive count says, in whatever order the agents' events came."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from projections.analytics.readmodel import (
     project,
     touches,
 )
-from projections.analytics.sketch import merged, percentile
+from projections.analytics.sketch import counted, merged, percentile
 from tests.projections.analytics.histories import (
     FLEET,
     MONDAY,
@@ -49,7 +50,7 @@ def test_rows_are_what_a_naive_count_says(history: list[Any]) -> None:
         assert row.execution_max_us == max(expected.us, default=0)
         for percent in (50, 95, 99) if expected.us else ():
             exact = expected.exact(percent)
-            found = percentile(merged([row.execution_times]), percent)
+            found = percentile(merged([counted(row.execution_times)]), percent)
             assert abs(found - exact) <= 0.010_000_001 * exact
 
 
@@ -67,7 +68,17 @@ def test_the_order_of_different_agents_events_changes_nothing(
     assert fold(mixed) == fold([*FLEET, *history])
 
 
-def test_a_task_counts_in_the_minute_hour_and_day_of_tenant_type_and_agent() -> None:
+@settings(max_examples=50, deadline=None)
+@given(histories, st.lists(st.integers(0, 40), max_size=5))
+def test_where_batches_end_changes_nothing(history: list[Any], ends: list[int]) -> None:
+    rows = fold(FLEET)
+    for begin, end in pairwise([0, *sorted(ends), 40]):
+        rows = fold(history[begin:end], rows)
+
+    assert rows == fold([*FLEET, *history])
+
+
+def test_a_task_counts_in_the_minute_hour_and_day_of_tenant_and_type_but_no_agents_minute() -> None:
     at = MONDAY + timedelta(hours=13, minutes=37, seconds=59, microseconds=999_999)
     rows = fold([created("a-one", "writer"), completed("a-one", at)])
 
@@ -77,6 +88,7 @@ def test_a_task_counts_in_the_minute_hour_and_day_of_tenant_type_and_agent() -> 
         (resolution, kind, bucket, name)
         for resolution, bucket in buckets
         for kind, name in (("tenant", ""), ("type", "writer"), ("agent", "a-one"))
+        if (resolution, kind) != ("minute", "agent")
     }
 
 

@@ -80,7 +80,7 @@ def test_what_agents_do_is_counted(followed: str) -> None:
     end = read.head(followed)
     assert end is not None
     assert found.seq == end.seq
-    assert completion_rate(followed, 60, agents=["a-two"]).rate == 6 / 9
+    assert completion_rate(followed, 60).rate == 12 / 18
 
 
 def test_followed_rows_are_those_that_a_rebuild_makes(followed: str) -> None:

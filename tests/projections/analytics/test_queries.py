@@ -108,11 +108,16 @@ def test_the_statistics_of_a_range_are_what_a_naive_count_says(
         (found.agents, lambda event: event.agent_id),
         (found.types, lambda event: TYPES[event.agent_id]),
     ):
-        ended = [event for event in history if first <= event.envelope.recorded_at < end]
+        # Whole hours, which for types are the very range where they need not be.
+        begin, over = (
+            (floor(first, "hour"), ceil(end, "hour")) if breakdown is found.agents else (first, end)
+        )
+        assert (breakdown.since, breakdown.until) == (begin, over)
+        ended = [event for event in history if begin <= event.envelope.recorded_at < over]
         assert {each.name for each in breakdown.items} == {name_of(event) for event in ended}
         for named in breakdown.items:
             own = [event for event in ended if name_of(event) == named.name]
-            assert_says(named, naively(own, first, end), end - first)
+            assert_says(named, naively(own, begin, over), over - begin)
         assert breakdown.rest.number == 0
 
 
@@ -127,6 +132,19 @@ def test_one_agents_series_is_its_own(acme: str) -> None:
     assert_says(found.total, naively(own, MONDAY, until), 48 * HOUR)
     for each in found.buckets:
         assert_says(each, naively(own, each.since, each.since + HOUR), HOUR)
+
+
+def test_one_types_series_has_minutes(acme: str) -> None:
+    keep(acme, [completed("a-one", MONDAY + MINUTE), completed("a-three", MONDAY)])
+
+    found = task_series(acme, MONDAY, MONDAY + 2 * MINUTE, "minute", kind="type", name="writer")
+
+    assert [each.completed for each in found.buckets] == [0, 1]
+
+
+def test_one_agents_minutes_are_refused(acme: str) -> None:
+    with pytest.raises(BadRange, match="bucket must be hour or day: no minutes of agents are kept"):
+        task_series(acme, MONDAY, MONDAY + MINUTE, "minute", kind="agent", name="a-one")
 
 
 def test_empty_buckets_are_given_and_say_nothing_of_times(acme: str) -> None:
@@ -244,6 +262,12 @@ def test_a_batch_that_goes_on_from_stored_rows_gives_the_same_rows(acme: str) ->
             "since is 1501 hours before until, and at most 1500",
         ),
         (MONDAY, datetime(9999, 12, 31, 23, tzinfo=UTC), "day", "end of the year 9999"),
+        (
+            datetime(9999, 12, 31, 23, 10, tzinfo=UTC),
+            datetime(9999, 12, 31, 23, 20, tzinfo=UTC),
+            "minute",
+            "end of the year 9999",
+        ),
     ],
 )
 def test_a_range_that_cannot_be_told_is_refused(

@@ -10,21 +10,26 @@ from hypothesis import strategies as st
 from projections.analytics.sketch import (
     LONGEST_US,
     RELATIVE_ERROR,
+    Growing,
     bin_of,
+    counted,
     merged,
     percentile,
-    with_one_more,
 )
 
 times = st.one_of(st.integers(0, 300), st.integers(0, 10**9), st.integers(0, LONGEST_US))
 ROUNDING = 1e-9  # of the floats
 
 
-def sketch_of(us: Iterable[int]) -> bytes:
-    sketch = b""
-    for each in us:
-        sketch = with_one_more(sketch, bin_of(each))
-    return sketch
+def sketch_of(us: Iterable[int], onto: bytes = b"") -> bytes:
+    return sketch_of_bins(map(bin_of, us), onto)
+
+
+def sketch_of_bins(numbers: Iterable[int], onto: bytes = b"") -> bytes:
+    growing: Growing = onto
+    for number in numbers:
+        growing = growing, number
+    return counted(growing)
 
 
 @settings(max_examples=50, deadline=None)
@@ -50,6 +55,18 @@ def test_the_bytes_are_the_same_in_whatever_order_it_was_filled(
 
 
 @settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(times, max_size=60), max_size=6))
+def test_the_bytes_are_the_same_however_often_it_was_counted_between(
+    parts: list[list[int]],
+) -> None:
+    sketch = b""
+    for part in parts:
+        sketch = sketch_of(part, onto=sketch)
+
+    assert sketch == sketch_of(us for part in parts for us in part)
+
+
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(times, max_size=20), max_size=6))
 def test_merging_parts_in_any_grouping_is_counting_the_whole(parts: list[list[int]]) -> None:
     sketches = [sketch_of(part) for part in parts]
@@ -70,19 +87,23 @@ def test_a_count_takes_as_many_bytes_as_it_needs_and_no_more(times_over: int) ->
 
 
 def test_the_bytes_are_the_documented_ones() -> None:
-    sketch = b""
-    for number in (0x0102, 0x0000, 0x0102):
-        sketch = with_one_more(sketch, number)
+    sketch = sketch_of_bins([0x0102, 0x0000, 0x0102])
 
     assert sketch == bytes.fromhex("01 0000 0201 01 02")
 
 
-def test_two_neighbours_are_not_taken_for_a_bin_between_them() -> None:
-    sketch = b""
-    for number in (0x0100, 0x0202, 0x0201):  # 00 01 02 02 holds 01 02
-        sketch = with_one_more(sketch, number)
+@pytest.mark.parametrize("before", [1, 255, 65_535])
+def test_a_count_that_outgrows_its_bytes_widens_the_others_too(before: int) -> None:
+    sketch = sketch_of_bins([8], onto=sketch_of_bins([7] * before))
 
-    assert merged([sketch]) == {0x0100: 1, 0x0201: 1, 0x0202: 1}
+    assert sketch_of_bins([7], onto=sketch) == sketch_of_bins([7] * (before + 1) + [8])
+
+
+def test_nothing_added_are_the_same_bytes() -> None:
+    sketch = sketch_of([5, 7_000])
+
+    assert counted(sketch) is sketch
+    assert counted(b"") == b""
 
 
 def test_what_is_longer_than_any_command_may_record_counts_as_the_longest() -> None:
