@@ -17,9 +17,9 @@ from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
 from tests.databases import current_database_url, use_sqlite_file
-from tests.scratch import in_scratch_database, scratch_database, scratch_env
+from tests.scratch import in_scratch_database, quiet_database, quiet_env, scratch_database
 
-__all__ = ["in_scratch_database", "scratch_database", "scratch_env"]
+__all__ = ["in_scratch_database", "quiet_database", "quiet_env", "scratch_database"]
 
 # What knows no database is proven once, in the run on SQLite.
 NO_DATABASE = [

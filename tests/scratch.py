@@ -39,18 +39,37 @@ def scratch_database(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The name of a database of this test run that is migrated like the shared one."""
+    with _made("scratch", django_db_blocker, tmp_path_factory) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def quiet_database(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Another one, whose logs are whole and few: for processes that read every tenant's."""
+    with _made("quiet", django_db_blocker, tmp_path_factory) as name:
+        yield name
+
+
+@contextmanager
+def _made(
+    suffix: str, blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     if connection.vendor == "postgresql":
-        name = f"{connection.settings_dict['NAME']}_scratch"
+        name = f"{connection.settings_dict['NAME']}_{suffix}"
         made, dropped = f'CREATE DATABASE "{name}"', f'DROP DATABASE "{name}" WITH (FORCE)'
     else:
-        name = str(tmp_path_factory.mktemp("scratch") / "scratch.sqlite3")
+        name = str(tmp_path_factory.mktemp(suffix) / f"{suffix}.sqlite3")
         made = dropped = ""
-    with django_db_blocker.unblock():
+    with blocker.unblock():
         _administer(made)
         with _connected_to(name):
             call_command("migrate", verbosity=0)
     yield name
-    with django_db_blocker.unblock():
+    with blocker.unblock():
         _administer(dropped)
 
 
@@ -61,12 +80,13 @@ def _administer(statement: str) -> None:
 
 
 @pytest.fixture
-def scratch_env(in_scratch_database: None) -> dict[str, str]:
-    """The environment for a process of ours on the scratch database: a worker in the shared one
-    would have every other test's tenants to read."""
+def quiet_env(quiet_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, str]]:
+    """Everything in this test happens in the quiet database; the environment for its processes. A
+    worker in the shared one would have every other test's tenants to read."""
     from tests.conftest import process_environment
 
-    return process_environment(current_database_url())
+    with django_db_blocker.unblock(), _connected_to(quiet_database):
+        yield process_environment(current_database_url())
 
 
 @pytest.fixture

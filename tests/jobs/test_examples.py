@@ -13,19 +13,19 @@ from tests.jobs.conftest import ALICE, make_agent, manage, shell
 
 
 @pytest.fixture
-def acme(scratch_env: dict[str, str], fresh_slug: Callable[[str], str]) -> str:
+def acme(quiet_env: dict[str, str], fresh_slug: Callable[[str], str]) -> str:
     return tenants.create_tenant(fresh_slug("acme")).slug
 
 
 @pytest.fixture
-def globex(scratch_env: dict[str, str], fresh_slug: Callable[[str], str]) -> str:
+def globex(quiet_env: dict[str, str], fresh_slug: Callable[[str], str]) -> str:
     return tenants.create_tenant(fresh_slug("globex")).slug
 
 
 @pytest.fixture
-def extended(scratch_env: dict[str, str]) -> dict[str, str]:
+def extended(quiet_env: dict[str, str]) -> dict[str, str]:
     """The environment of an installation with the examples' apps, migrated."""
-    env = scratch_env | {"DJANGO_SETTINGS_MODULE": "examples.settings"}
+    env = quiet_env | {"DJANGO_SETTINGS_MODULE": "examples.settings"}
     migrated = shell(env, "migrate", "--verbosity", "0", "--skip-checks")
     assert migrated.returncode == 0, migrated.stderr
     return env

@@ -68,14 +68,14 @@ def is_followed(tenant: str) -> bool:
 
 def test_web_processes_and_workers_do_all_of_the_work_once_though_one_is_killed(
     fresh_slug: Callable[[str], str],
-    scratch_env: dict[str, str],
+    quiet_env: dict[str, str],
 ) -> None:
     agents = [f"agent-{number}" for number in range(CLIENTS)]
     fleet = Fleet.of(fresh_slug("acme"), *agents)
     token = fleet.token()
     with ExitStack() as stack:
-        server = stack.enter_context(serving(scratch_env, "--workers", "2"))
-        workers = [stack.enter_context(working(scratch_env)) for _ in range(WORKERS)]
+        server = stack.enter_context(serving(quiet_env, "--workers", "2"))
+        workers = [stack.enter_context(working(quiet_env)) for _ in range(WORKERS)]
         clients = [
             threading.Thread(target=work, args=(server.url, fleet, token, agent_id))
             for agent_id in agents
@@ -99,11 +99,11 @@ def test_web_processes_and_workers_do_all_of_the_work_once_though_one_is_killed(
 
 
 def test_the_worker_that_serve_starts_reads_on_and_is_started_again_when_it_dies(
-    fresh_slug: Callable[[str], str], scratch_env: dict[str, str]
+    fresh_slug: Callable[[str], str], quiet_env: dict[str, str]
 ) -> None:
     fleet = Fleet.of(fresh_slug("acme"), "agent-1")
     checkpoints = SubscriptionCheckpoint.objects.filter(tenant=fleet.tenant)
-    with serving(scratch_env, worker=True) as server:
+    with serving(quiet_env, worker=True) as server:
         until(lambda: checkpoints.exists() and is_followed(fleet.tenant))
         (worker,) = _children(server.process.pid)
         os.kill(worker, signal.SIGKILL)
