@@ -11,7 +11,9 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
 
 # Passed to pytest, for example: make test PYTEST="-k chain -x"
-PYTEST ?= -n auto --maxprocesses 4
+# More processes than cores: many tests wait for a server, a clock or a disk.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8
 
 export PORT
 export PIP_NO_INPUT = 1

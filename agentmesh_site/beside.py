@@ -60,7 +60,7 @@ class Beside:
 
 def _started() -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "manage.py", "worker", "--until-input-ends"],
+        [sys.executable, "manage.py", "worker", "--until-input-ends", "--skip-checks"],
         cwd=settings.BASE_DIR,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

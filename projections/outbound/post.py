@@ -9,11 +9,11 @@ used twice. Only tests make one that allows other addresses; no setting does.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from http import HTTPStatus
 from ssl import SSLContext
 from urllib.parse import urlsplit
 
 import httpcore
-import httpx
 
 from projections.outbound.addresses import addresses_of, is_public
 from projections.outbound.connection import Allowance, CheckedBackend, Undelivered
@@ -37,11 +37,13 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        return httpx.codes.is_success(self.status)
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 @cache
 def _trusted() -> SSLContext:
+    import httpx  # only here: it brings a command line of its own, which every start would pay for
+
     return httpx.create_ssl_context(trust_env=False)
 
 

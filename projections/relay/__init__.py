@@ -15,6 +15,12 @@ stream has forgotten (`standing`). ADR 118 tells why nothing is lost, doubled or
 whoever is killed, paused or twice at work.
 """
 
-from projections.relay.companion import run
+from events.duties import Beside
 
-__all__ = ["run"]
+
+def run(beside: Beside) -> None:
+    """The companion. Imported only here: few have a broker, and every process would pay for its
+    client's start."""
+    from projections.relay import companion
+
+    companion.run(beside)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
@@ -214,14 +213,6 @@ def test_two_workers_serve_the_same_log_and_stop_in_time(
         for stream in streams:
             assert [message.id for message in until(stream, acme.head)] == acme.ids
         assert_it_stops_in_time(server, signal.SIGTERM, streams)
-
-
-def test_fifty_requests_at_once_wait_for_the_ten_connections(server: Server) -> None:
-    def ask(_: int) -> int:
-        return httpx.get(f"{server.url}/health/ready", timeout=30).status_code
-
-    with ThreadPoolExecutor(50) as clients:
-        assert list(clients.map(ask, range(60))) == [200] * 60
 
 
 def serve(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
