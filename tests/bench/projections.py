@@ -22,7 +22,7 @@ import django
 EVENTS = int(os.environ.get("BENCH_EVENTS", "1000000"))
 AGENTS = 200
 COMMITS = 100
-ROUNDS = 3
+ROUNDS = 2
 CYCLE = 5  # events of one agent with one task
 
 
