@@ -12,8 +12,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -208,9 +210,9 @@ class _Build:
 
     def fold_to(self, seq: int, progress: Progress) -> None:
         """Up to and including an event. Raises LogDamaged where one is missing."""
-        while self.position.seq < seq:
-            first, last = self.position.seq + 1, min(self.position.seq + PAGE, seq)
-            page = _events(self._subscription, self.tenant, first, last)
+        starts = range(self.position.seq + 1, seq + 1, PAGE)
+        parts = [(first, min(first + PAGE - 1, seq)) for first in starts]
+        for last, page in _read_ahead(self._subscription, self.tenant, parts):
             self._rows.prepare([each.fact for each in page if isinstance(each.fact, Fact)])
             for told in page:
                 self._fold(told)
@@ -234,6 +236,26 @@ class _Build:
             _of(model, self.tenant, self.generation).count()
             for model in self._read_model.tables.values()
         )
+
+
+def _read_ahead(
+    subscription: Subscription, tenant: str, parts: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, Sequence[Told]]]:
+    """Each part's last seq and its events; while one is folded, the next is read already."""
+    if len(parts) <= 1:
+        for first, last in parts:
+            yield last, _events(subscription, tenant, first, last)
+        return
+    with ThreadPoolExecutor(1, "reads ahead") as reader:
+        try:
+            following = reader.submit(_events, subscription, tenant, *parts[0])
+            for (_, last), after in pairwise(parts):
+                page = following.result()
+                following = reader.submit(_events, subscription, tenant, *after)
+                yield last, page
+            yield parts[-1][1], following.result()
+        finally:
+            reader.submit(connections.close_all).result()
 
 
 def _events(subscription: Subscription, tenant: str, first: int, last: int) -> Sequence[Told]:
