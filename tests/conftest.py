@@ -17,7 +17,14 @@ from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
 from tests.databases import current_database_url, use_sqlite_file
-from tests.scratch import in_scratch_database, quiet_database, quiet_env, scratch_database
+from tests.scratch import (
+    drop_pristine,
+    in_scratch_database,
+    keep_pristine,
+    quiet_database,
+    quiet_env,
+    scratch_database,
+)
 
 __all__ = ["in_scratch_database", "quiet_database", "quiet_env", "scratch_database"]
 
@@ -44,7 +51,6 @@ NO_DATABASE = [
 # Doors translate, and ask services that are tested on both: the browser's are tested on SQLite, the
 # API's on PostgreSQL, which takes less. Processes of which the engine is not the point start once.
 ON_SQLITE = [
-    "durable/test_worker_command.py",
     "jobs/test_closed_pipes.py",
     "jobs/test_demo.py",
     "jobs/test_examples.py",
@@ -56,8 +62,6 @@ ON_SQLITE = [
     "relay/test_companion.py",
     "relay/test_consumer.py",
     "relay/test_faults.py",
-    "schemas/test_document.py",
-    "schemas/test_lock.py",
     "schemas/test_worked_example.py",
     "stream/test_answers.py",
     "stream/test_lifetime.py",
@@ -65,7 +69,11 @@ ON_SQLITE = [
 ]
 ON_POSTGRESQL = [
     "api",
+    "jobs/test_checkpoints.py",
     "jobs/test_many_processes.py",
+    "jobs/test_subscriptions.py",
+    "jobs/test_verify_log.py",
+    "stream/test_connections.py",
     "stream/test_stream.py",
 ]
 collect_ignore = (
@@ -97,8 +105,10 @@ def django_db_setup(
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=verbosity, interactive=False, serialized_aliases=[])
         connections.close_all()
+        keep_pristine()
     yield
     with django_db_blocker.unblock():
+        drop_pristine()
         teardown_databases(made, verbosity=verbosity)
 
 

@@ -14,7 +14,8 @@ from tests.durable.tables import make_tables
 from tests.log.sample import ON_POSTGRESQL
 
 # What only a server can do: to refuse a value's length, to end a connection or a transaction.
-collect_ignore = [] if ON_POSTGRESQL else ["test_server.py"]
+# And of how a worker starts and ends the engine is not the point.
+collect_ignore = ["test_worker_command.py"] if ON_POSTGRESQL else ["test_server.py"]
 
 
 @pytest.fixture
