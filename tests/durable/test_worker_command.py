@@ -84,12 +84,12 @@ def test_the_end_of_its_input_ends_it_where_that_was_asked_for(start: Start) -> 
 
 
 def test_once_it_says_what_it_did(
-    scratch_env: dict[str, str], fresh_slug: Callable[[str], str]
+    quiet_env: dict[str, str], fresh_slug: Callable[[str], str]
 ) -> None:
     tenant = tenants.create_tenant(fresh_slug("acme")).slug
     record(tenant, "a-1")
 
-    said = shell(scratch_env, "worker", "--once")
+    said = shell(quiet_env, "worker", "--once")
 
     assert said.returncode == 0
     assert said.stdout.startswith("Nothing is due any more; ")
