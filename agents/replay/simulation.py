@@ -73,6 +73,8 @@ class Simulation:
     An agent that refuses a task is left alone for `bench_seconds` and then asked again, `patience`
     times in a row at most; None is for ever. Then it is let go, and with the last one the
     simulation ends in NobodyLeft.
+
+    busy: who may hold which task, also when `run` was interrupted in the middle of an order.
     """
 
     def __init__(
@@ -142,12 +144,14 @@ class Simulation:
     def _hand_out(self, now: float) -> None:
         while self.waiting and self._free:
             agent_id, task = self._free.popleft(), self.waiting[0]
+            # Beforehand: whoever interrupts the order itself shall know of the task.
+            self.busy[agent_id] = task
             if self.orders.assign(agent_id, task):
                 self.waiting.popleft()
-                self.busy[agent_id] = task
                 self._refusals[agent_id] = 0
                 self._plan(now + task.takes_ms / 1000, _What.END, agent_id)
             else:
+                del self.busy[agent_id]
                 self._bench(agent_id, now)
 
     def _bench(self, agent_id: str, now: float) -> None:
@@ -161,7 +165,8 @@ class Simulation:
 
     def _end(self, agent_id: str) -> None:
         # Refused when the task is no longer the agent's: somebody else has ended it.
-        self.orders.finish(agent_id, self.busy.pop(agent_id))
+        self.orders.finish(agent_id, self.busy[agent_id])
+        del self.busy[agent_id]
         self._free.append(agent_id)
 
     def _plan(self, at: float, what: _What, subject: str | Task) -> None:

@@ -145,3 +145,20 @@ def test_a_pace_compresses_the_gaps_and_never_waits_at_full_speed() -> None:
     Pace(None, sleep=slept.append).wait_until(1_000)
 
     assert slept == [0.5]
+
+
+@pytest.mark.parametrize("order", ["assign", "finish"])
+def test_whoever_interrupts_an_order_finds_its_task_among_those_that_may_be_held(
+    order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_agent: str, _task: Task) -> bool:
+        raise KeyboardInterrupt
+
+    diary = Diary()
+    simulation = Simulation(diary, ["a"])
+    monkeypatch.setattr(diary, order, interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        simulation.run(iter(arrivals((0, 1000))))
+
+    assert [task.task_id for task in simulation.busy.values()] == ["t1"]
