@@ -48,6 +48,7 @@ class Door(APIView):
     for_anybody = False  # without login
     orders: ClassVar[Mapping[str, type[Order]]] = {}  # method → what its body is
     refusals: ClassVar[Refusals] = REFUSALS
+    most_body_bytes: ClassVar[int] = strict_json.MAX_BODY_BYTES
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         self.http_request = request
@@ -60,9 +61,9 @@ class Door(APIView):
         """Read the body once, up to the limit, whether it came with its length or in chunks."""
         self.broken_body: Problem | None = None
         try:
-            raw = strict_json.read_body(request)
+            raw = strict_json.read_body(request, self.most_body_bytes)
             if raw is None:
-                self.broken_body = strict_json.too_large()
+                self.broken_body = strict_json.too_large(self.most_body_bytes)
         except Problem as broken:
             self.broken_body, raw = broken, b""
         self.raw_body = raw or b""
@@ -119,7 +120,7 @@ class Door(APIView):
         problem = self.problem_for(exc)
         if problem is None:
             raise exc
-        if self.is_admitted and problem.status in _AFTER_THE_OBJECT and not self.object_exists():
+        if self.is_admitted and problem.status in AFTER_THE_OBJECT and not self.object_exists():
             problem = not_found()
         return problem.response()
 
@@ -146,7 +147,8 @@ class Door(APIView):
         return [strict_json.StrictJSONParser()]
 
 
-_AFTER_THE_OBJECT = frozenset(
+# What is not said of a thing that is not there.
+AFTER_THE_OBJECT = frozenset(
     {
         HTTPStatus.FORBIDDEN,
         HTTPStatus.METHOD_NOT_ALLOWED,
