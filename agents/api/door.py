@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import command
-from agents.claims import ClaimLost
+from agents.claims import Book, ClaimLost
 from agents.command import AlreadyExists, Outcome, RaceLost, VersionMismatch
 from agents.current import STREAM, AgentNotFound
 from agents.domain import limits
@@ -99,7 +99,12 @@ class AgentDoor(AgentsDoor):
 
 
 class CommandDoor(AgentDoor):
-    """One command on one agent. `run` calls the service with the checked fields."""
+    """One command on one agent. `run` calls the service with the checked fields.
+
+    book: the claims of the bulk that the command is part of, see `agents.api.bulk`.
+    """
+
+    book: Book | None = None
 
     def perform(self, request: Request) -> HttpResponse:
         fields = self.order(request)
@@ -119,6 +124,11 @@ class CommandDoor(AgentDoor):
     @property
     def render(self) -> command.Render:
         raise NotImplementedError
+
+    @property
+    def claims(self) -> Book:
+        """The claims as they stand before the command."""
+        return self.book or Book(self.tenant)
 
 
 class PostDoor(CommandDoor):

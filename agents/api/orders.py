@@ -79,3 +79,28 @@ class FailTask(Order):
 
 class Erase(Order):
     reason = Text()
+
+
+# In a bulk an order has no path, so its body names what the path would.
+
+
+class UpgradeNamedCapability(UpgradeCapability):
+    name = Text()
+
+
+class CompleteNamedTask(CompleteTask):
+    task_id = Text()
+
+
+class FailNamedTask(FailTask):
+    task_id = Text()
+
+
+class Item(Order):
+    """One command of a bulk; its body is the order's."""
+
+    command = Text()
+    agent_id = Text(required=False)
+    if_version = Whole(required=False, allow_null=True)
+    idempotency_key = Text(required=False, allow_null=True)
+    body = Object(required=False)
