@@ -15,6 +15,7 @@ from django.test import Client
 from events import tenants
 from events.log.proposal import Context
 from events.models import Role
+from tests.api import documented
 
 SOMEBODY = Context(actor="system:tests")
 HEARTBEAT = {
@@ -112,6 +113,20 @@ class People:
             self.acme, agent_id, Role.AGENT, agent_id=agent_id, by=SOMEBODY
         )
         return Caller(self.acme, secret)
+
+
+@pytest.fixture(autouse=True)
+def documented_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked below /api/ is answered as the document says."""
+    request = Client.request
+
+    def checked(client: Client, **environ: Any) -> Any:
+        response = request(client, **environ)
+        if environ["PATH_INFO"].startswith("/api/"):
+            documented.check(environ["REQUEST_METHOD"], environ["PATH_INFO"], response)
+        return response
+
+    monkeypatch.setattr(Client, "request", checked)
 
 
 @pytest.fixture
