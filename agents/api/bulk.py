@@ -24,6 +24,7 @@ from agents.command import RaceLost
 from events import idempotency
 from events.access import Right
 from events.api.door import AFTER_THE_OBJECT
+from events.api.openapi.operation import Operation
 from events.api.problem import Problem, forbidden, not_found
 from events.api.strict_json import MAX_BULK_BYTES
 from events.idempotency import Answer, KeyReused, Once
@@ -41,6 +42,18 @@ class Commands(AgentsDoor):
 
     rights: ClassVar = {"POST": Right.WORK}
     most_body_bytes: ClassVar = MAX_BULK_BYTES
+    bodies: ClassVar = {"POST": items.BODY}
+    operations: ClassVar = {
+        "POST": Operation(
+            "run_commands",
+            "agents",
+            "Up to 1,000 commands at once",
+            "In order, each on what the accepted ones before it have left. A refused item is "
+            "refused alone, with the problem of its own route; its pointers begin at the item. "
+            "The rest are recorded together. The body may have 8 MiB.",
+            answer=items.ANSWER,
+        )
+    }
 
     def post(self, request: Request, **_: str) -> HttpResponse:
         found, once = items.read(request.data, self), self.once(request)
@@ -48,6 +61,8 @@ class Commands(AgentsDoor):
         def execute() -> HttpResponse:
             turn = Turn(self, found, once)
             answer = turn.answer()
+            if answer.seq is None:  # every item was refused, as the log stands now
+                answer = replace(answer, seq=self.head_seq())
             if turn.denied:
                 self.denied(request, "")  # for the log alone: the items were told
             return self.respond(answer)

@@ -11,13 +11,27 @@ from typing import Any
 import msgspec
 
 from agents import services
-from agents.api import commands, orders
+from agents.api import commands, orders, shapes
 from agents.api.agents import Agents, OneAgent
 from agents.api.door import IF_MATCH, AgentsDoor
 from events.access import Right
-from events.api.fields import Nothing, Order, checked
+from events.api.fields import Nothing, Object, Order, Text, Whole, checked
 from events.api.once import KEY_FORM, WritingDoor, is_key
+from events.api.openapi.orders import shape_of
+from events.api.openapi.problems import PROBLEM
+from events.api.openapi.shape import (
+    LOG_SEQ,
+    OBJECT,
+    TRUTH,
+    Shape,
+    choice,
+    some_of,
+    text,
+    thing,
+    whole,
+)
 from events.api.problem import Problem, invalid, invalid_field
+from events.api.tasks import TASK
 from events.idempotency import Once
 
 MOST_ITEMS = 1_000
@@ -63,6 +77,44 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+class ItemOrder(Order):
+    """One command. Its body is that of the command's own route, and names what stands in the path
+    there: `name` for upgrade_capability, `task_id` for complete and fail."""
+
+    command = Text(shape=choice(KINDS))
+    agent_id = Text(shape=shapes.AGENT_ID.saying("Only create can do without."), required=False)
+    if_version = Whole(
+        shape=whole().saying("Refused unless the agent is at it, as by `If-Match`."),
+        required=False,
+        allow_null=True,
+    )
+    idempotency_key = Text(
+        shape=text(most=255, least=1, pattern=r"^[\x20-\x7e]{1,255}$").saying(
+            "The same item again gets its first answer. It is the principal's in all bulks."
+        ),
+        required=False,
+        allow_null=True,
+    )
+    body = Object(shape=OBJECT.saying("Left out, it is empty."), required=False)
+
+
+BODY = some_of(shape_of(ItemOrder), least=1, most=MOST_ITEMS)
+ANSWER = some_of(
+    thing(
+        "Outcome",
+        {
+            "status": whole(200, 599).saying("What its own route would have answered."),
+            "seq": LOG_SEQ.saying("Of the last event of the command."),
+            "body": Shape({"anyOf": [shapes.AGENT, TASK]}),
+            "error": PROBLEM,
+            "replayed": TRUTH.saying("It is the first answer, given again."),
+        },
+        optional=("seq", "body", "error", "replayed"),
+        description="What became of an item. A body is left out once those before have 8 MiB.",
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One well-formed item. fault: what is wrong with its body, which is only said where the agent
@@ -95,7 +147,7 @@ def _item(data: Any, door: WritingDoor) -> Item | Problem:
     try:
         if not isinstance(data, dict):
             raise invalid("An item is a JSON object.", {"pointer": "", "detail": "an object."})
-        given = checked(orders.Item, data)
+        given = checked(ItemOrder, data)
         _refuse_impossible(given)
         body = given.get("body", {})
         item = Item(
@@ -145,9 +197,9 @@ def _once(given: dict[str, Any], body: dict[str, Any], door: WritingDoor) -> Onc
     if key is None:
         return None
     asked = {"command": given["command"], "agent_id": given.get("agent_id"), "body": body}
-    text = msgspec.json.encode(asked, order="deterministic")
+    raw = msgspec.json.encode(asked, order="deterministic")
     path = f"/api/v1/tenants/{door.tenant}/commands"
-    return door.once_of(key, method="item", path=path, body=text)
+    return door.once_of(key, method="item", path=path, body=raw)
 
 
 def _with_fields(item: Item, *, named: bool) -> Item:

@@ -215,6 +215,11 @@ class TestAnAgentsToken:
         assert denied[0]["data"]["route"].endswith("/commands")
 
 
+def test_refusals_alone_reflect_the_log_as_it_stands(bob: Caller) -> None:
+    head = bob.get("/agents")["AgentMesh-Seq"]
+    assert bob.post(PATH, [heartbeat("nobody-here")])["AgentMesh-Seq"] == head
+
+
 def test_mallory_meets_no_agent_of_acme(people: People) -> None:
     agent = people.bob.available()
     told = only(people.mallory, heartbeat(agent))

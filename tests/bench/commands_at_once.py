@@ -84,6 +84,10 @@ def main() -> None:
             (first, called(services.assign_task, lambda agent: task(agent, single)))  # noqa: B023
         )
         sent(items("complete", lambda agent: ended(agent, single)))  # noqa: B023 -- the same
+    _report(rates)
+
+
+def _report(rates: dict[str, list[tuple[float, float]]]) -> None:
     print(f"| {ITEMS:,} commands | in one bulk, /s | by service calls, /s | ratio | range |")
     print("|---|---|---|---|---|")
     for name, pairs in rates.items():
