@@ -27,7 +27,7 @@ from agents.command import (
     RaceLost,
     Request,
     Step,
-    refuse_another_version,
+    decided,
 )
 from agents.current import AgentNotFound, Loaded
 from agents.models import TaskClaim
@@ -102,8 +102,7 @@ class Bulk:
         loaded = self._find(agent_id)
         if loaded is None:
             raise AgentNotFound(self.tenant, agent_id)
-        refuse_another_version(loaded, request)
-        facts = decide(loaded.agent)
+        facts = decided(loaded, decide, request)
         if not facts:
             return self._nothing_happened(loaded, request)
         return self._record(agent_id, loaded, facts, by, request)

@@ -6,6 +6,7 @@ Or, with others, as part of a bulk: see `agents.bulk`.
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -113,8 +114,7 @@ def run(
         return request.bulk.run(agent_id, decide, by, request)
     loaded = current.load(tenant, agent_id)
     for attempt in range(1, TRIES + 1):
-        refuse_another_version(loaded, request)
-        facts = decide(loaded.agent)
+        facts = decided(loaded, decide, request)
         if not facts:
             return _nothing_happened(loaded, request)
         try:
@@ -154,10 +154,17 @@ def run_creation(
         raise
 
 
-def refuse_another_version(loaded: Loaded, request: Request) -> None:
-    """Raises VersionMismatch where the request names a version that is not the agent's."""
-    if request.if_version is not None and request.if_version != loaded.version:
-        raise VersionMismatch(loaded.agent.agent_id, request.if_version, loaded.version)
+def decided(loaded: Loaded, decide: Decide, request: Request) -> Sequence[DomainEvent]:
+    """What the command leads to.
+
+    Raises InvalidCommand; else VersionMismatch where the request names a version that is not the
+    agent's; else RuleViolated.
+    """
+    if request.if_version is None or request.if_version == loaded.version:
+        return decide(loaded.agent)
+    with suppress(RuleViolated):
+        decide(loaded.agent)  # a value that no agent could take is refused at any version
+    raise VersionMismatch(loaded.agent.agent_id, request.if_version, loaded.version)
 
 
 @dataclass(slots=True)
