@@ -8,7 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from agentmesh_site import dashboard, health, permalinks
-from agentmesh_site.agent_tasks import AgentTasks
+from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
 from events.api.problem import no_such_path
@@ -54,6 +54,7 @@ admin_pages = [
 tenant_routes = [
     *agent_routes,
     path("agents/<agent_id>/tasks", AgentTasks.as_view()),
+    path("tasks", TenantTasks.as_view()),
     *event_routes,
     *projection_routes,
     *stream_routes,

@@ -51,6 +51,13 @@ def rows(tenant: str, version: int, facts: Sequence[DomainEvent]) -> list[Put]:
     ]
 
 
+def refuse_taken(tenant: str, task_id: str) -> None:
+    """Raises RuleViolated when an agent holds the task, or it was completed before."""
+    standing = find(tenant, task_id)
+    if standing is not None:
+        _refuse_taken(standing)
+
+
 def is_held(tenant: str, task_id: str, agent_id: str) -> bool:
     claims = TaskClaim.objects.filter(tenant=tenant, task_id=task_id)
     return claims.filter(agent_id=agent_id, status=Status.ASSIGNED.value).exists()
@@ -79,19 +86,23 @@ def _assigned(tenant: str, version: int, fact: AgentTaskAssignedEvent) -> Put:
     }
     if standing is None:
         return Put(TaskClaim, How.INSERT, key, {**values, "attempts": "[]"}, "seq")
+    _refuse_taken(standing)
+    return Put(TaskClaim, How.UPDATE, key, values, "seq", only_if={"seq": standing.seq})
+
+
+def _refuse_taken(standing: TaskClaim) -> None:
     if standing.status == Status.COMPLETED:
         raise RuleViolated(
-            f"Task {fact.task_id} was completed by {standing.agent_id} and is never assigned "
+            f"Task {standing.task_id} was completed by {standing.agent_id} and is never assigned "
             f"again. Use a new task_id.",
             rule="task_completed",
         )
     if standing.status == Status.ASSIGNED:
         raise RuleViolated(
-            f"Task {fact.task_id} is held by {standing.agent_id}. Wait until it has failed "
+            f"Task {standing.task_id} is held by {standing.agent_id}. Wait until it has failed "
             f"there, or use a new task_id.",
             rule="task_held",
         )
-    return Put(TaskClaim, How.UPDATE, key, values, "seq", only_if={"seq": standing.seq})
 
 
 def _ended(

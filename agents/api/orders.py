@@ -61,6 +61,23 @@ class AssignTask(Order):
     input = AnyJSON(required=False)
 
 
+class RequiredCapability(Order):
+    name = Text()
+    min_level = Whole(required=False)
+
+
+class PreferOrder(Order):
+    agent_id = Text(required=False)
+    tags = Listed(child=Text(), required=False)
+
+
+class RouteTask(Order):
+    task_id = Text()
+    required_capabilities = Listed(child=RequiredCapability())
+    input = AnyJSON(required=False)
+    prefer = PreferOrder(required=False, allow_null=True)
+
+
 class UsageOrder(Order):
     input_tokens = Whole()
     output_tokens = Whole()

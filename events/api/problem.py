@@ -25,6 +25,7 @@ _TITLES = {
     "rule_violated": "A rule forbids it",
     "already_exists": "It exists already",
     "conflict": "Others were first",
+    "no_agent": "No agent can take it now",
     "in_progress": "The same request is still running",
     "version_mismatch": "It has changed",
     "too_large": "Too large",
@@ -36,7 +37,8 @@ _TITLES = {
 
 
 class Problem(Exception):
-    """A refusal. `errors` say where: {"pointer" | "parameter" | "header": …, "detail": …}."""
+    """A refusal. `errors` say where: {"pointer" | "parameter" | "header": …, "detail": …};
+    `reasons`, where a code has them, say why: {"code": …, "detail": …, …}."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         rule: str | None = None,
         current_task_id: str | None = None,
+        reasons: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -57,6 +60,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.rule = rule
         self.current_task_id = current_task_id
+        self.reasons = reasons
 
     def body(self) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -70,6 +74,8 @@ class Problem(Exception):
             found["rule"] = self.rule
         if self.current_task_id is not None:
             found["current_task_id"] = self.current_task_id
+        if self.reasons:
+            found["reasons"] = list(self.reasons)
         if self.errors:
             found["errors"] = list(self.errors)
         return found

@@ -5,7 +5,6 @@ from django.urls import URLPattern, path
 from projections.analytics.door import TaskAnalytics
 from projections.api.alert_rules import AlertRules, OneAlertRule, RotateSecret
 from projections.api.alerts import Acknowledge, Alerts, OneAlert, Resolve
-from projections.api.tasks import Tasks
 
 tenant_routes: list[URLPattern] = [
     path("alerts", Alerts.as_view()),
@@ -16,5 +15,4 @@ tenant_routes: list[URLPattern] = [
     path("alert-rules/<name>", OneAlertRule.as_view()),
     path("alert-webhooks/rotate-secret", RotateSecret.as_view()),
     path("analytics/tasks", TaskAnalytics.as_view()),
-    path("tasks", Tasks.as_view()),
 ]

@@ -48,6 +48,10 @@ ROUTES = [
     Route("POST", f"{AGENT}/tasks/{{task}}/complete", WORKERS, {"execution_time_ms": 1}),
     Route("POST", f"{AGENT}/tasks/{{task}}/fail", WORKERS, {"error_message": "x"}),
     Route("GET", "/tasks", EVERYBODY),
+    Route(
+        *("POST", "/tasks", OPERATORS),
+        {"task_id": "t-r", "required_capabilities": [{"name": "nlp"}]},
+    ),
     Route("GET", "/tasks/{task}", EVERYBODY),
     Route("POST", "/tasks/{task}/erase", ADMINS, {"reason": "x"}),
     Route("POST", f"{AGENT}/erase", ADMINS, {"reason": "x"}),
