@@ -20,6 +20,8 @@ class TenantTasks(RouteTask, Tasks):
 
     rights: ClassVar = {"GET": Right.READ, **RouteTask.rights}
     known: ClassVar = Tasks.known
+    parameters: ClassVar = Tasks.parameters
+    operations: ClassVar = {**Tasks.operations, **RouteTask.operations}
 
 
 class AgentTasks(AssignTask, TaskList):

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import services, tasks
-from agents.api import orders
+from agents.api import orders, shapes
 from agents.api.door import DOMAIN_REFUSALS, AgentsDoor, overtaken
 from agents.api.representation import task_json
 from agents.domain import routing
@@ -16,12 +16,32 @@ from agents.domain.routing import Match, Preference, Requirement
 from agents.domain.state import Agent
 from agents.routing import NoAgent, Reason, TooManyOthers
 from events.access import Right
+from events.api.openapi.operation import Operation
+from events.api.openapi.shape import COUNT, TRUTH, thing
 from events.api.problem import Problem
 from events.api.refusals import REFUSALS
+from events.api.tasks import TASK
 from events.facts import DomainEvent
 from events.idempotency import Answer
 
 DIGITS = 6  # of a score and its factors, as they are told
+
+_FACTOR = {"value": shapes.RATIO, "weight": shapes.RATIO}
+_FACTORS = {
+    "capability": thing(None, _FACTOR).saying("The mean level in what is required, over 5."),
+    "success": thing(None, _FACTOR).saying("(completed + 4) / (completed + failed + 5)."),
+    "idle": thing(None, {**_FACTOR, "seconds": COUNT}).saying("seconds / (seconds + 600)."),
+}
+ROUTED_TASK = thing(
+    "RoutedTask",
+    {
+        **TASK.schema["properties"],
+        "score": shapes.RATIO.saying("The sum of the factors' values by their weights."),
+        "factors": thing("RoutingFactors", _FACTORS),
+        "preferred": TRUTH.saying("Whether the agent is one of the preferred, where there are."),
+    },
+    optional=("preferred",),
+)
 
 
 def _no_agent(error: NoAgent) -> Problem:
@@ -61,6 +81,18 @@ class RouteTask(AgentsDoor):
 
     rights: ClassVar = {"POST": Right.OPERATE}
     orders: ClassVar = {"POST": orders.RouteTask}
+    operations: ClassVar = {
+        "POST": Operation(
+            "route_task",
+            "tasks",
+            "Give a task to the best available agent",
+            "Of those that have all required capabilities it takes the one with the highest score. "
+            "Nothing is queued: where none can take it now, the refusal says why.",
+            answer=ROUTED_TASK,
+            status=HTTPStatus.CREATED,
+            refuses=("rule_violated", "no_agent"),
+        )
+    }
     refusals: ClassVar = (
         (NoAgent, _no_agent),
         (TooManyOthers, overtaken),

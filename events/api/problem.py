@@ -45,6 +45,7 @@ STATUSES = {
     "rule_violated": HTTPStatus.CONFLICT,
     "already_exists": HTTPStatus.CONFLICT,
     "conflict": HTTPStatus.CONFLICT,
+    "no_agent": HTTPStatus.CONFLICT,
     "in_progress": HTTPStatus.CONFLICT,
     "version_mismatch": HTTPStatus.PRECONDITION_FAILED,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
