@@ -15,6 +15,7 @@ from events.api.problem import no_such_path
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
 from events.pages import log, people, routes
+from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
 from projections.stream.urls import tenant_routes as stream_routes
 
@@ -61,6 +62,7 @@ tenant_routes = [
 ]
 api_routes: list[URLPattern | URLResolver] = [
     *plain_routes,
+    *open_projection_routes,
     path("tenants/<tenant>/", include(tenant_routes)),
 ]
 

@@ -5,7 +5,9 @@ from django.urls import URLPattern, path
 from projections.analytics.door import TaskAnalytics
 from projections.api.alert_rules import AlertRules, OneAlertRule, RotateSecret
 from projections.api.alerts import Acknowledge, Alerts, OneAlert, Resolve
+from projections.asyncapi.door import AsyncAPI
 
+api_routes: list[URLPattern] = [path("asyncapi.json", AsyncAPI.as_view())]
 tenant_routes: list[URLPattern] = [
     path("alerts", Alerts.as_view()),
     path("alerts/<alert_id>", OneAlert.as_view()),
