@@ -28,6 +28,7 @@ BENCHMARKS = {
     "projections": ("postgresql", "sqlite"),
     "subscribers": ("postgresql", "sqlite"),
     "sweep": ("postgresql", "sqlite"),
+    "routing": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
