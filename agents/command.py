@@ -18,6 +18,7 @@ from events.log.append import append
 from events.log.errors import RowRefused, VersionConflict
 from events.log.proposal import Context, Proposal
 from events.log.rows import Put
+from events.metrics import instruments
 
 TRIES = 20
 Decide = Callable[[Agent], Sequence[DomainEvent]]
@@ -96,6 +97,7 @@ def run(
     loaded = current.load(tenant, agent_id)
     for attempt in range(1, TRIES + 1):
         if request.if_version is not None and request.if_version != loaded.version:
+            instruments.conflicts.labels("version_mismatch").inc()
             raise VersionMismatch(agent_id, request.if_version, loaded.version)
         facts = decide(loaded.agent)
         if not facts:
@@ -109,11 +111,13 @@ def run(
             overtaken = refused.row.model is CurrentAgent
             _raise_if_answered_before(request)
             _raise_if_its_claim_is_lost(tenant, loaded)
+        instruments.conflicts.labels("lost_race").inc()
         time.sleep(random.uniform(0, 0.002 * attempt))  # the others need a moment to finish
         before, loaded = loaded, current.load(tenant, agent_id)
         if overtaken and loaded.version == before.version:
             # Whoever was first has moved the row; one that stands still is not to be believed.
             loaded = current.rebuild_agent(tenant, agent_id)
+    instruments.conflicts.labels("gave_up").inc()
     raise RaceLost(agent_id)
 
 

@@ -20,6 +20,7 @@ from events.api.door import SEQ, TenantDoor, json_response
 from events.api.problem import Problem, invalid_header
 from events.confidential import reveal
 from events.idempotency import Answer, AnsweredBefore, KeyReused, Once
+from events.metrics import instruments
 
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -87,6 +88,7 @@ class WritingDoor(TenantDoor):
             return None
         response = self.respond(answer)
         response.headers[REPLAYED] = "true"
+        instruments.replays.inc()
         return response
 
 
