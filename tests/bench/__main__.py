@@ -28,6 +28,7 @@ BENCHMARKS = {
     "subscribers": ("postgresql", "sqlite"),
     "sweep": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
+    "metrics": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 
