@@ -178,7 +178,7 @@ def test_a_database_that_hangs_is_waited_for_once_and_not_long(
         released.wait(20)
         return []
 
-    patient = metrics.Asked(hang, patience_seconds=0.05)
+    patient = metrics.Asked(hang, fresh_seconds=600, patience_seconds=0.05)
     monkeypatch.setattr(metrics, "database", patient)
 
     assert [value(families(get()), "agentmesh_database_up") for _ in range(3)] == [0, 0, 0]
