@@ -30,6 +30,7 @@ BENCHMARKS = {
     "sweep": ("postgresql", "sqlite"),
     "routing": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
+    "metrics": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -14,7 +14,7 @@ import httpx
 
 from tests.house.rooms import ROOT
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
