@@ -44,6 +44,7 @@ NO_DATABASE = [
     "projections/test_tasks.py",
     "schemas/test_summary.py",
     "outbound",
+    "ratelimits",
     "relay/test_pipeline.py",
     "relay/test_standing.py",
     "relay/test_turns.py",
