@@ -12,6 +12,7 @@ from events.api.door import JSON, SEQ, TenantDoor
 from events.api.handover import handed_over
 from events.api.problem import invalid_parameter
 from events.api.timeline import FILTERS, wanted_of
+from events.ratelimits.scopes import Scope
 from events.tenant_facts import LogExported
 from events.tenants import record
 from events.transfer import export
@@ -34,6 +35,7 @@ class LogExport(TenantDoor):
 
     rights: ClassVar = {"GET": Right.AUDIT}
     known: ClassVar = {"GET": ("format", *ALL_FILTERS, "min_seq")}
+    scopes: ClassVar = {"GET": Scope.EXPORT}  # HEAD takes no copy
     renderer_classes = (
         _renderer(JSON),
         _renderer("application/x-ndjson"),

@@ -30,6 +30,7 @@ _TITLES = {
     "too_large": "Too large",
     "unsupported_media_type": "Not JSON",
     "key_reused": "The idempotency key was used before",
+    "throttled": "Too many requests",
     "unavailable": "Not available now",
     "internal_error": "The server failed",
 }

@@ -14,6 +14,7 @@ from events.api.door import SEQ, TenantDoor
 from events.api.problem import not_found
 from events.log import cursor
 from events.log.cursor import NotInTheLog, Position
+from events.ratelimits.scopes import Scope
 from projections.stream import reading
 from projections.stream.follower import Order
 from projections.stream.passes import Pass
@@ -26,6 +27,7 @@ class Stream(TenantDoor):
     """A tenant's log, live and from any point."""
 
     known: ClassVar = {"GET": PARAMETERS}
+    scopes: ClassVar = {"GET": Scope.STREAM}  # HEAD opens none
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> None:  # type: ignore[override]
         """EventSource accepts text/event-stream alone, which no renderer of DRF makes."""
