@@ -58,10 +58,10 @@ class Checkpoints(TenantDoor):
         found = list(kept.order_by("-seq", "-id")[: limit + 1])
         last = found[limit - 1] if len(found) > limit else None
         cursor = cursor_of(str(last.seq), str(last.pk)) if last else None
-        return listed([_checkpoint_json(each) for each in found[:limit]], cursor, head)
+        return listed([checkpoint_json(each) for each in found[:limit]], cursor, head)
 
 
-def _checkpoint_json(kept: SignedCheckpoint) -> dict[str, Any]:
+def checkpoint_json(kept: SignedCheckpoint) -> dict[str, Any]:
     try:
         digest = read_note(kept.note)[0].hash.hex()
     except BadNote:  # it is judged by whoever verifies; here it is shown as it stands

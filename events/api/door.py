@@ -91,7 +91,7 @@ class Door(APIView):
         if self.broken_body is not None:
             raise self.broken_body
         self._check_trace_headers(request)
-        self.query = Query(self.http_request, self.known.get(self.verb, ()), self.repeatable)
+        self.query = Query.of(self.http_request, self.known.get(self.verb, ()), self.repeatable)
 
     def _require_somebody(self, request: Request) -> None:
         try:

@@ -131,7 +131,8 @@ class TestWhatComesFirst(Refusals):
     def test_a_role_comes_before_a_bad_body(
         self, people: People, things: Things, route: Route
     ) -> None:
-        assert people.carol.request(route.method, things.path(route), b"{").status_code == 403
+        refused = people.bob if "auditor" in route.roles else people.carol
+        assert refused.request(route.method, things.path(route), b"{").status_code == 403
 
     @pytest.mark.parametrize("route", WRITING, ids=str)
     def test_only_json_is_taken(self, people: People, things: Things, route: Route) -> None:

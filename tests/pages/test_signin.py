@@ -168,8 +168,9 @@ class TestManyAttempts:
         assert world.bob.get(world.page()).status_code == 200
 
     def test_name_nobody_and_bring_nothing_of_the_sender_onto_the_page(self, world: World) -> None:
-        for _ in range(3):
-            response = sign_in("<script>x\0", "wrong")
+        for _ in range(2):
+            sign_in("x", "wrong")
+        response = sign_in("<script>x\0", "wrong")
         assert response.status_code == 429
         assert b"<script>x" not in response.content
 
