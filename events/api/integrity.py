@@ -10,10 +10,23 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from events.access import Right
-from events.api.checkpoints import checkpoint_json
+from events.api.checkpoints import CHECKPOINT, checkpoint_json
 from events.api.door import SEQ, json_response
 from events.api.members import told
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import (
+    COUNT,
+    LOG_SEQ,
+    MOMENT,
+    UUID,
+    Shape,
+    choice,
+    listing,
+    or_null,
+    text,
+    thing,
+)
 from events.api.paging import cursor_of, key_after, listed, no_such_cursor
 from events.api.problem import not_found
 from events.idempotency import Answer, Receipt
@@ -25,12 +38,72 @@ from events.verifications import asking
 Status = Verification.Status
 STATES = {Status.PASSED: "verified", Status.FAILED: "damaged"}
 
+HASH = text(pattern="^[0-9a-f]{64}$")
+PASSED = thing(
+    "VerificationPassed",
+    {
+        "verified_seq": LOG_SEQ.saying("The log is whole up to this seq."),
+        "hash": HASH.saying("Of that event; of an empty log its own."),
+        "checkpoints": COUNT.saying("So many of those that are kept here hold."),
+        "newest_checkpoint_seq": or_null(LOG_SEQ),
+    },
+)
+FAILED = thing(
+    "VerificationFailed",
+    {
+        "first_bad_seq": LOG_SEQ.saying("0 stands for the log as such."),
+        "last_bad_seq": or_null(LOG_SEQ).saying(
+            "Where it is only known to lie between two, the second of them."
+        ),
+        "why": text(),
+    },
+)
+VERIFICATION = thing(
+    "Verification",
+    {
+        "id": UUID,
+        "status": choice(Status.values),
+        "requested_by": text(),
+        "requested_at": MOMENT,
+        "started_at": or_null(MOMENT),
+        "finished_at": or_null(MOMENT),
+        "progress": thing(
+            None,
+            {
+                "seq": LOG_SEQ.saying("How far it has come."),
+                "head": LOG_SEQ.saying("Where the log ended when that was written."),
+            },
+        ),
+        "result": Shape({"anyOf": [PASSED, FAILED, {"type": "null"}]}),
+    },
+)
+INTEGRITY = thing(
+    "Integrity",
+    {
+        "status": choice((*STATES.values(), "unverified")).saying("As last verified."),
+        "head": thing(None, {"seq": LOG_SEQ, "hash": HASH, "recorded_at": MOMENT}),
+        "verified_seq": or_null(LOG_SEQ).saying("Up to where it was last found whole."),
+        "last_verification": or_null(VERIFICATION),
+        "open_verification": or_null(VERIFICATION),
+        "last_checkpoint": or_null(CHECKPOINT),
+    },
+)
+
 
 class Integrity(WritingDoor):
     """GET /integrity"""
 
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("min_seq",)}
+    operations: ClassVar = {
+        "GET": Operation(
+            "read_integrity",
+            "events",
+            "Whether the log is what was appended, as last verified",
+            "What it says stands in the database that is in doubt: docs/verification.md.",
+            answer=INTEGRITY,
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         self.head_seq()  # for min_seq
@@ -62,6 +135,25 @@ class Verifications(WritingDoor):
 
     rights: ClassVar = {"GET": Right.OVERSEE, "POST": Right.AUDIT}
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_verifications",
+            "events",
+            "Verifications of the log",
+            "The newest first.",
+            answer=listing(VERIFICATION),
+        ),
+        "POST": Operation(
+            "verify_log",
+            "events",
+            "Verify the log",
+            "The worker computes every hash again, up to the end of the log as it is when it gets "
+            "there. While one is open, that one is the answer.",
+            answer=VERIFICATION,
+            status=HTTPStatus.ACCEPTED,
+            headers=("Location",),
+        ),
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         limit, key = self.query.limit(), key_after(self.query, parts=2)
@@ -99,6 +191,10 @@ class OneVerification(WritingDoor):
 
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("min_seq",)}
+    parameters: ClassVar = {"verification_id": Parameter(UUID, "The verification's `id`.")}
+    operations: ClassVar = {
+        "GET": Operation("read_verification", "events", "One verification", answer=VERIFICATION)
+    }
 
     def object_exists(self) -> bool:
         return self._verification() is not None

@@ -17,6 +17,9 @@ from events.access import Right
 from events.api import fields
 from events.api.members import gone, told
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.parameters import QUERY
+from events.api.openapi.shape import MOMENT, UUID, listing, text, thing
 from events.api.paging import cursor_of, key_after, listed
 from events.api.problem import Problem, invalid_field, not_found
 from events.api.query import Query
@@ -28,15 +31,36 @@ from events.moments import rfc3339
 
 QUERY_FIELDS = (*FILTERS, "agent", "order")
 
+NAME = text(least=1, most=saved_views.NAME_LENGTH, filled=True)
+ASKED = thing(
+    "SavedQuery",
+    {name: QUERY[name].shape for name in QUERY_FIELDS},
+    optional=QUERY_FIELDS,
+    description="As the parameters of `/events`, each as it is written there.",
+)
+VIEW = thing(
+    "SavedView",
+    {
+        "id": UUID,
+        "name": NAME,
+        "query": ASKED,
+        "events": text().saying("The path that gives these events."),
+        "created_by": text(),
+        "created_at": MOMENT,
+        "updated_by": text(),
+        "updated_at": MOMENT,
+    },
+)
+
 
 class CreateView(fields.Order):
-    name = fields.Text()
-    query = fields.Object()
+    name = fields.Text(shape=NAME)
+    query = fields.Object(shape=ASKED)
 
 
 class ChangeView(fields.Order):
-    name = fields.Text(required=False)
-    query = fields.Object(required=False)
+    name = fields.Text(shape=NAME, required=False)
+    query = fields.Object(shape=ASKED, required=False)
 
 
 class ViewDoor(WritingDoor):
@@ -70,6 +94,20 @@ class SavedViews(ViewDoor):
     rights: ClassVar = {"GET": Right.OVERSEE, "POST": Right.OPERATE}
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
     orders: ClassVar = {"POST": CreateView}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_saved_views", "events", "Queries of the log that are shared", answer=listing(VIEW)
+        ),
+        "POST": Operation(
+            "create_saved_view",
+            "events",
+            "Share a query of the log",
+            "Under a name that no other has in the tenant.",
+            answer=VIEW,
+            status=HTTPStatus.CREATED,
+            refuses=("already_exists", "rule_violated"),
+        ),
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         limit, key = self.query.limit(), key_after(self.query)
@@ -102,6 +140,21 @@ class OneSavedView(ViewDoor):
     rights: ClassVar = {"GET": Right.OVERSEE, "PATCH": Right.OPERATE, "DELETE": Right.OPERATE}
     known: ClassVar = {"GET": ("min_seq",)}
     orders: ClassVar = {"PATCH": ChangeView}
+    parameters: ClassVar = {"view_id": Parameter(UUID, "The view's `id`.")}
+    operations: ClassVar = {
+        "GET": Operation("read_saved_view", "events", "One shared query", answer=VIEW),
+        "PATCH": Operation(
+            "change_saved_view",
+            "events",
+            "Change a shared query",
+            "What is given is changed; a query as a whole.",
+            answer=VIEW,
+            refuses=("already_exists",),
+        ),
+        "DELETE": Operation(
+            "delete_saved_view", "events", "Delete a shared query", status=HTTPStatus.NO_CONTENT
+        ),
+    }
 
     def object_exists(self) -> bool:
         return self._view() is not None

@@ -7,6 +7,7 @@ from events.api.export import LogExport
 from events.api.integrity import Integrity, OneVerification, Verifications
 from events.api.me import Me
 from events.api.members import Member, Members
+from events.api.openapi.door import OpenAPI
 from events.api.saved_views import OneSavedView, SavedViews
 from events.api.schemas import OneSchema, Schemas
 from events.api.subscriptions import Retry, Skip, Subscriptions
@@ -18,6 +19,7 @@ _PARKED = "subscriptions/<name>/parked/<stream_id>"
 api_routes: list[URLPattern] = [
     path("keys", Keys.as_view()),
     path("me", Me.as_view()),
+    path("openapi.json", OpenAPI.as_view()),
     path("schemas", Schemas.as_view()),
     path("schemas/<type>/<version>", OneSchema.as_view()),
 ]

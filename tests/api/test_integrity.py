@@ -70,6 +70,7 @@ def test_what_is_damaged_is_told_with_its_first_seq(people: People) -> None:
 
 
 def test_the_state_of_the_log_is_told_at_each_step(people: People) -> None:
+    people.alice.get("/integrity")  # who is there from now on
     people.bob.create()
     head = body_of(people.bob.get("/events?order=desc&limit=1"))
     before = body_of(people.bob.get("/integrity"))

@@ -132,6 +132,7 @@ def test_a_walk_sees_each_view_once(bob: Caller) -> None:
 
 
 def test_nothing_of_it_is_in_the_log(people: People) -> None:
+    people.bob.get("/saved-views")
     before = body_of(people.carol.get("/events"))["head"]
     people.bob.made(people.bob.post("/saved-views", {"name": "x", "query": {}}))
     assert body_of(people.carol.get("/events"))["head"] == before
