@@ -33,6 +33,7 @@ NO_DATABASE = [
     "house/test_cache_and_email.py",
     "house/test_environment.py",
     "house/test_local_keys.py",
+    "house/test_problem_types.py",
     "house/test_rooms.py",
     "house/test_start.py",
     "log/test_notes.py",

@@ -90,3 +90,5 @@ ROUTES = [
 ]
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH")]
 WITH_A_THING = [route for route in ROUTES if "{" in route.path]
+# Beside every tenant: /me is for whoever is signed in, the others are for everybody.
+PLAIN = ("/me", "/keys", "/schemas", "/schemas/AgentCreatedEvent/1.0", "/openapi.json")
