@@ -136,9 +136,9 @@ class Door(APIView):
         usual = Scope.READ if method in READING else Scope.WRITE
         self.spend(self.scopes.get(method, usual), who)
 
-    def spend(self, scope: Scope, who: str, cost: int = 1) -> None:
-        """Take `cost` units of theirs. Raises Problem (429)."""
-        standing = limiter.spend(scope, who, cost)
+    def spend(self, scope: Scope, who: str, cost: int = 1, *, paid: int = 0) -> None:
+        """Take `cost` units of theirs, of which some are paid. Raises Problem (429)."""
+        standing = limiter.spend(scope, who, cost, paid=paid)
         if standing is None:
             return
         self.standings.append(standing)
@@ -248,6 +248,10 @@ class TenantDoor(Door):
     def who(self, request: Request) -> str:
         """Whose requests this one is counted among."""
         return name_of(request, self.tenant)
+
+    def count_items(self, request: Request, items: int) -> None:
+        """Of a request that was counted as one before its body was read. Raises Problem (429)."""
+        self.spend(Scope.BULK, self.who(request), items, paid=1)
 
     def authorize(self, request: Request) -> None:
         right = self.rights[self.verb]

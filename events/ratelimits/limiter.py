@@ -25,8 +25,9 @@ class Standing:
     retry_after_seconds: int  # until what was refused would be allowed; 0 when it was not refused
 
 
-def spend(scope: Scope, who: str, cost: int = 1) -> Standing | None:
-    """Take `cost` units of the client's; None when the scope has no limit.
+def spend(scope: Scope, who: str, cost: int = 1, *, paid: int = 0) -> Standing | None:
+    """Take `cost` units of the client's, of which it has `paid` some; None when the scope has no
+    limit.
 
     What costs more than the whole quota takes all of it: else nobody could ever ask for it.
     """
@@ -34,7 +35,7 @@ def spend(scope: Scope, who: str, cost: int = 1) -> Standing | None:
     if policy is None:
         return None
     quota, seconds = policy.quota, policy.window_seconds
-    cost = min(cost, quota)
+    cost = max(0, min(cost, quota) - paid)
     is_allowed, window = counter().take(f"{scope}:{quota}/{seconds}:{who}", quota, seconds, cost)
     return Standing(
         policy,
