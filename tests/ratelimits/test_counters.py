@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from django.core.cache.backends.redis import RedisCache
 from pytest_django.fixtures import Settings
+from redis.exceptions import RedisError
 
 from agentmesh_site.cache_and_email import django_cache
 from events.ratelimits import counters
@@ -100,6 +102,18 @@ def test_the_cache_in_the_settings_is_where_is_counted(settings: Settings) -> No
     settings.CACHES = {"default": django_cache(f"redis://127.0.0.1:{free_port()}/0")}
     assert isinstance(counter(), Shared)
     counter.cache_clear()
+
+
+def test_djangos_cache_takes_the_same_settings(redis_server: RedisServer) -> None:
+    config = django_cache(redis_server.url)
+    cached = RedisCache(config["LOCATION"], config)
+    assert cached.add("seen", True, timeout=60)
+    assert not cached.add("seen", True, timeout=60)
+    redis_server.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(RedisError):
+        cached.get("seen")
+    assert time.monotonic() - began < 0.8
 
 
 class TestAway:
