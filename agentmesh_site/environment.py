@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from agentmesh_site.log_lines import FORMATS, LEVELS
 from events.notes import BadKey, Key
+from events.ratelimits.scopes import SECONDS, Scope
 
 KNOWN = frozenset(
     {
@@ -46,8 +47,8 @@ FOR_TESTS = "AGENTMESH_TEST_"
 
 KEY_BYTES = 32
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
-_RATE = re.compile(r"([a-z][a-z_]*)=([1-9][0-9]{0,8})/(second|minute|hour|day)")
 _METRICS_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}")
+_RATE = re.compile(rf"([a-z][a-z_]*)=([1-9][0-9]{{0,8}})/({'|'.join(SECONDS)})")
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
 
@@ -75,7 +76,7 @@ class Environment:
     verification_keys: tuple[str, ...]  # of those that signed before: <name>+<id>+<base64>
     encryption_keys: tuple[bytes, ...]  # 32 bytes each; the first encrypts, all decrypt
     nats_urls: tuple[str, ...]
-    rate_limits: Mapping[str, str]  # scope → "<count>/<period>", as DRF's throttles take it
+    rate_limits: Mapping[str, str]  # scope → "<count>/<period>"
     metrics_token: str | None  # None: metrics are for this machine alone
     metrics_dir: Path | None  # where processes count together; None: `serve` makes one
     expect_worker: bool | None  # is it ready while no worker is seen? None: `serve` knows
@@ -386,7 +387,13 @@ def _rate_limits(text: str) -> Mapping[str, str]:
                 "AGENTMESH_RATE_LIMITS",
                 f"holds {_quoted(item)}" + (", a second limit for its scope" if match else ""),
                 "Give scope=count/period such as read=600/minute, each scope once, separated by "
-                "commas; periods are second, minute, hour, day.",
+                f"commas; periods are {', '.join(SECONDS)}.",
+            )
+        if match[1] not in tuple(Scope):
+            raise WrongSetting(
+                "AGENTMESH_RATE_LIMITS",
+                f"limits {_quoted(match[1])}, which is nothing that is counted",
+                f"What is counted is {', '.join(Scope)}.",
             )
         limits[match[1]] = f"{match[2]}/{match[3]}"
     return limits

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-from django.core.cache import cache
 from django.db.models import Q
 from django.utils import timezone
 
+from events import seldom
 from events.log.proposal import Context
 from events.models import Membership, Role, Tenant, Token
 from events.tenant_facts import AccessDenied, TenantViewedBySuperuser
@@ -134,13 +134,13 @@ def record_superuser_view(user: AbstractBaseUser | AnonymousUser, tenant: str, b
     if not isinstance(user, User) or not user.is_superuser:
         return
     key = digest(f"viewed:{tenant}:{by.actor}").hex()
-    if not cache.add(key, value=True, timeout=VIEWS_EVERY_SECONDS):
+    if not seldom.is_first(key, VIEWS_EVERY_SECONDS):
         return
     try:
         if not Membership.objects.filter(tenant=tenant, user=user, suspended=False).exists():
             record(tenant, TenantViewedBySuperuser(username=user.username), by=by)
     except Exception:
-        cache.delete(key)  # the next look is to be recorded, since this one is none
+        seldom.take_back(key)  # the next look is to be recorded, since this one is none
         raise
 
 
@@ -151,7 +151,7 @@ def record_denial(principal: Principal, method: str, route: str, by: Context) ->
     """
     key = f"denied:{principal.tenant}:{principal.actor}:{method}:{route}"
     try:
-        if cache.add(digest(key).hex(), True, timeout=DENIALS_EVERY_SECONDS):
+        if seldom.is_first(digest(key).hex(), DENIALS_EVERY_SECONDS):
             fact = AccessDenied(
                 principal=principal.actor, method=method, route=route, role=principal.role
             )

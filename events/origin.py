@@ -55,11 +55,16 @@ def origin_of(request: HttpRequest) -> str:
     """Compact JSON: {"address": …, "user_agent": …}, each left out where it is not known."""
     user_agent = request.headers.get("User-Agent", "")[:MOST_USER_AGENT]
     known = {
-        "address": _clean(request.META.get("REMOTE_ADDR", "")),
+        "address": address_of(request),
         "user_agent": _clean(user_agent),
     }
     said = {name: value for name, value in known.items() if value}
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def address_of(request: HttpRequest) -> str:
+    """The client's, as the ASGI door knows it (`agentmesh_site.asgi`); empty if it is not known."""
+    return _clean(request.META.get("REMOTE_ADDR", ""))
 
 
 def _trace_id(request: HttpRequest, header: str) -> str | None:

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "asof": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
     "verify": ("postgresql", "sqlite"),
+    "verification": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
     "export": ("postgresql", "sqlite"),
     "projections": ("postgresql", "sqlite"),

@@ -127,6 +127,15 @@ def test_rate_limits_and_nats_servers_are_lists() -> None:
     assert environment.nats_urls == ("nats://127.0.0.1:4222", "tls://nats.example.org")
 
 
+def test_a_limit_of_something_unknown_is_told_what_can_be_limited() -> None:
+    with pytest.raises(WrongSetting) as refusal:
+        read({"AGENTMESH_RATE_LIMITS": "read=5/second,tasks=1/second"})
+
+    line = str(refusal.value)
+    assert "'tasks'" in line
+    assert "read, write, bulk, stream, export, login" in line
+
+
 WRONG = [
     ("AGENTMESH_METRICS_TOKEN", "short"),
     ("AGENTMESH_METRICS_TOKEN", "no header can carry\tthis one"),
@@ -174,6 +183,7 @@ WRONG = [
     ("AGENTMESH_RATE_LIMITS", "read=0/minute"),
     ("AGENTMESH_RATE_LIMITS", "read=10/fortnight"),
     ("AGENTMESH_RATE_LIMITS", "read=1/second,read=2/second"),
+    ("AGENTMESH_RATE_LIMITS", "reads=1/second"),
     ("AGENTMESH_ALOWED_HOSTS", "localhost"),
     ("AGENTMESH_COLOUR", "blue"),
 ]
