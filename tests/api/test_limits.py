@@ -17,7 +17,7 @@ from agentmesh_site.cache_and_email import django_cache
 from events import tenants
 from events.models import Role
 from events.ratelimits.counters import counter
-from tests.api.conftest import CREATION, SOMEBODY, Caller, People, body_of
+from tests.api.conftest import CREATION, HEARTBEAT, SOMEBODY, Caller, People, body_of
 from tests.api.test_cost import statements, tables
 from tests.stream.server import free_port
 
@@ -85,6 +85,20 @@ def test_nothing_is_done_for_who_is_throttled(people: People, limit: Limit) -> N
         assert_throttled(people.alice.post("/agents/nobody-here/pause", b"{" * 9), "write")
         assert_throttled(people.alice.request("PUT", "/agents"), "write")
     assert tables(seen) == ["events_token"] * 3
+
+
+def test_a_bulk_is_counted_by_its_items_and_refused_as_a_whole(
+    people: People, limit: Limit
+) -> None:
+    agent = people.alice.available()
+    limit(bulk="5/minute", write="1/minute")
+    beats = [{"command": "heartbeat", "agent_id": agent, "body": HEARTBEAT}] * 3
+
+    assert people.alice.made(people.alice.post("/commands", beats))[2]["status"] == 200
+    refused = people.alice.post("/commands", beats)
+
+    assert (refused.status_code, body_of(refused)["code"]) == (429, "throttled")
+    assert people.alice.made(people.alice.post("/commands", beats[:2]))[1]["status"] == 200
 
 
 def test_another_tenant_is_not_there_for_who_is_throttled_either(
