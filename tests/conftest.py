@@ -56,6 +56,7 @@ ON_SQLITE = [
     "clients/test_killed.py",
     "jobs/test_closed_pipes.py",
     "jobs/test_demo.py",
+    "jobs/test_demo_fleet.py",
     "jobs/test_examples.py",
     "jobs/test_replay_over_http.py",
     "jobs/test_replay_trace.py",
