@@ -1,15 +1,16 @@
 """The demo's fleets at work, in a process of their own: `python -m agentmesh_site.demo.workload`.
 
 Its agents are clients of the server at URL, whose admins' tokens are in the file LOGINS; their own
-they keep beside it. No Django is needed for that. It ends when its standard input does, which
-whoever started it holds open: so it never outlives the server, however that ended. Ctrl-C is for
-the one that started it.
+they keep beside it. No Django is needed for that. It ends at Ctrl-C, and when its standard input
+does, which whoever started it holds open: so it never outlives the server, however that ended.
 """
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -34,10 +35,13 @@ KNOCK_SECONDS = 0.1
 
 
 async def main(url: str, file: Path) -> None:
-    work = asyncio.create_task(_work(url, file))
-    await asyncio.to_thread(sys.stdin.buffer.read)
-    work.cancel()
-    await asyncio.wait([work])
+    threading.Thread(target=_end_with_the_input, daemon=True).start()
+    await _work(url, file)
+
+
+def _end_with_the_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)  # an agent may be killed at any moment
 
 
 async def _work(url: str, file: Path) -> None:
@@ -74,5 +78,5 @@ async def _keep(url: str, tenant: str, plan: Plan, file: Path, known: logins.Log
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # dies of it, without a word
     asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

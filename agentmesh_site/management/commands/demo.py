@@ -47,7 +47,7 @@ class Command(PlainCommand):
         with _workload(url, logins):
             _serve(host, port)
         self.stdout.write("The demo has stopped; its data stays.")
-        gc.freeze()  # a last search for garbage takes half a second, in which nothing is to be found
+        gc.freeze()  # or Python looks for garbage once more, in all that Django is
 
     def _say(self, logins: Logins, path: Path) -> None:
         self.stdout.write(f"AgentMesh    {logins.url}/")
@@ -88,14 +88,8 @@ def _workload(url: str, logins: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are stopping already
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(STOPS_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # its agents go on with their tasks at the next start, whatever hit them
+        process.wait()
 
 
 def _refuse_a_taken_port(host: str, port: int) -> None:
