@@ -64,7 +64,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
     port = free_port()
     env = own_database | {"PORT": str(port)}
     first = started(env, "demo", "--logins", str(file))
-    until(lambda: alive(f"http://127.0.0.1:{port}"))
+    until(lambda: alive(f"http://127.0.0.1:{port}"), 60)
 
     logins = json.loads(file.read_bytes())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -77,7 +77,8 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
         ("mallory", "globex", "admin"),
     ]
     assert {t["token"][:3] for t in logins["tokens"]} == {"am_"}
-    until(lambda: statuses(env, "acme") == STATUSES)
+    assert len(logins["tokens"]) == 5  # the agents' are not the newcomer's
+    until(lambda: statuses(env, "acme") == STATUSES, 60)
     twice = shell(env, "demo", "--logins", str(file))
     out, err = stop(first)
 
@@ -90,7 +91,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
 
     moved = free_port()
     second = started(env | {"PORT": str(moved)}, "demo", "--logins", str(file))
-    until(lambda: alive(f"http://127.0.0.1:{moved}"))
+    until(lambda: alive(f"http://127.0.0.1:{moved}"), 60)
     _, err = stop(second, signal.SIGTERM)
 
     assert (second.returncode, err) == (0, "")
