@@ -121,7 +121,9 @@ class Fleet:
         """See what people have done, let those come back whose time is over, and send others."""
         agents = await self._everybody()
         for agent_id, who in list(self.members.items()):
-            status = agents[agent_id]["status"] if agent_id in agents else "TERMINATED"
+            if agent_id not in agents:
+                continue  # it is about to register
+            status = agents[agent_id]["status"]
             if status == "TERMINATED":
                 del self.members[agent_id]
                 await self._stop(agent_id)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from agentmesh_site.demo import agent, arrivals
@@ -19,6 +20,7 @@ from agents.current import AgentNotFound, load
 from agents.domain.state import Agent, Intent, Status
 from agents.models import CurrentAgent
 from agents.rebuild import compare
+from agents.replay.fleet import member
 from events import tenants
 from events.log.verify import verify
 from events.models import Event, Token
@@ -124,6 +126,22 @@ def test_the_fleet_goes_on_whatever_people_do_to_it(
     assert caplog.text == ""
     verify(acme)
     assert list(compare(acme)[1]) == []
+
+
+def test_an_agent_that_takes_its_time_to_register_is_not_replaced() -> None:
+    class Empty(Desk):
+        async def all_of(self, path: str) -> list[dict[str, Any]]:
+            return []
+
+    async def look() -> Fleet:
+        async with httpx.AsyncClient() as nowhere:
+            desk = Empty(nowhere)
+            kept = Fleet(PLAN, desk, Keyring(Path("none"), "acme", desk), lambda _: nowhere)
+            kept.members["coder-01"] = member(1, "demo")
+            await kept._look()
+            return kept
+
+    assert asyncio.run(look()).members.keys() == {"coder-01"}
 
 
 def test_a_second_start_finds_all_as_it_was_with_the_same_tokens(
