@@ -52,7 +52,12 @@ class Server:
     ended: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
+        # A copy: the client sends one object again and again.
+        self.asked.append(
+            httpx.Request(
+                request.method, request.url, headers=request.headers, content=request.content
+            )
+        )
         troubles = self.troubles[request.url.path.rpartition("/")[2]]
         return troubles.pop(0)(request) if troubles else self.answer(request)
 
@@ -163,6 +168,23 @@ def test_it_follows_its_stream_from_the_seq_that_its_state_had(slept: list[float
     assert str(server.requests("stream")[0].url).endswith(f"{NEWS}&lastEventId=41")
 
 
+def test_it_looks_at_its_state_after_each_event_and_before_it_follows_anew(
+    slept: list[float],
+) -> None:
+    server = Server({"t-1": 1, "t-2": 2, "t-3": 3})
+
+    live(server)
+
+    reads = [each.url.path.rpartition("/")[2] for each in server.asked if each.method == "GET"]
+    assert [each for each in reads if each in ("my-agent", "stream")][:5] == [
+        "my-agent",
+        "stream",
+        "my-agent",  # for the event; stream-open is none
+        "my-agent",
+        "stream",
+    ]
+
+
 def test_every_order_has_a_key_of_its_own(slept: list[float]) -> None:
     server = Server({"t-1": 1, "t-2": 2})
 
@@ -224,7 +246,8 @@ def test_an_answer_that_was_lost_is_given_again_and_nothing_happens_twice(
 
     live(server)
 
-    assert len(server.requests("complete")) == 3
+    first, again, _ = server.requests("complete")
+    assert first.headers["Idempotency-Key"] == again.headers["Idempotency-Key"]
     assert [end for end, _ in server.ended.values()] == ["complete", "complete"]
 
 
