@@ -20,10 +20,12 @@ from django.conf import settings  # noqa: E402
 
 from agentmesh_site.body_limit import BodyLimit, most_bytes  # noqa: E402
 from agentmesh_site.lifespan import Lifespan  # noqa: E402
+from agentmesh_site.sharing_metrics import begin_to_count  # noqa: E402
 from events.api.handover import HandoverDoor  # noqa: E402
 from projections.stream.door import Application, StreamDoor  # noqa: E402
 from projections.stream.streams import Streams  # noqa: E402
 
+begin_to_count("web")
 api_limited = BodyLimit(cast("ASGI3Application", django_application), most_bytes)
 streams = Streams()
 handing_over = HandoverDoor(cast("Application", api_limited))

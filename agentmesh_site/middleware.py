@@ -1,6 +1,6 @@
 """What every response passes: the headers that keep a browser strict, and the static files.
 
-Both work under WSGI and, without leaving the event loop, under ASGI: a middleware that can only
+All work under WSGI and, without leaving the event loop, under ASGI: a middleware that can only
 work synchronously would send every request, static or not, through a thread twice.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 from django.utils.decorators import sync_and_async_middleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
@@ -61,6 +62,17 @@ def security_headers(
         return _strict(get_response(request))
 
     return respond
+
+
+# Asked for by an address, such as a container's, that no setting can know; they tell nobody's Host.
+FOR_ANY_HOST = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+class HostCheck(CommonMiddleware):
+    """Django's own, which refuses unknown hosts, but for those who watch us."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:  # type: ignore[override]
+        return None if request.path in FOR_ANY_HOST else super().process_request(request)
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):

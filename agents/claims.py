@@ -176,6 +176,13 @@ def _claims(tenant: str, task_ids: Iterable[str]) -> QuerySet[TaskClaim]:
     )
 
 
+def refuse_taken(tenant: str, task_id: str) -> None:
+    """Raises RuleViolated when an agent holds the task, or it was completed before."""
+    standing = find(tenant, task_id)
+    if standing is not None:
+        _refuse_taken(standing)
+
+
 def is_held(tenant: str, task_id: str, agent_id: str) -> bool:
     claims = TaskClaim.objects.filter(tenant=tenant, task_id=task_id)
     return claims.filter(agent_id=agent_id, status=Status.ASSIGNED.value).exists()

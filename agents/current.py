@@ -21,7 +21,9 @@ from events.log.rows import How, Put
 from events.models import Event
 
 STREAM = "agent"
-FOLD = 1  # raise it whenever `evolve` or the form of `Agent` changes: older rows are then replayed
+FOLD = 2  # raise it whenever `evolve` or the form of `Agent` changes: older rows are then replayed
+# The keys of `labels` begin with what no capability's name does.
+CAPABILITIES, TAGS = "-capabilities", "-tags"
 
 _decode = msgspec.json.Decoder(Agent).decode
 _encode = msgspec.json.encode
@@ -167,13 +169,16 @@ def columns(agent: Agent) -> dict[str, Any]:
         "health": str(agent.health),
         "labels": _encode(
             {
-                "capabilities": [c.name for c in agent.capabilities],
-                "tags": agent.tags,
+                CAPABILITIES: {c.name: c.proficiency_level for c in agent.capabilities},
+                TAGS: agent.tags,
             }
         ).decode(),
         "last_seen": agent.last_seen,
         "due_at": due_at(agent),
         "silent_at": silent_at(agent),
+        "tasks_completed": agent.tasks_completed,
+        "tasks_failed": agent.tasks_failed,
+        "idle_since": agent.idle_since,
     }
 
 

@@ -29,14 +29,17 @@ __all__ = ["in_scratch_database", "quiet_database", "quiet_env", "scratch_databa
 
 # What knows no database is proven once, in the run on SQLite.
 NO_DATABASE = [
+    "asyncapi/test_document.py",
     "clients/test_worker_agent.py",
     "domain",
     "house/test_cache_and_email.py",
     "house/test_environment.py",
     "house/test_local_keys.py",
+    "house/test_log_lines.py",
     "house/test_rooms.py",
     "house/test_start.py",
     "log/test_notes.py",
+    "metrics/test_sharing.py",
     "projections/analytics/test_buckets.py",
     "projections/analytics/test_fold.py",
     "projections/analytics/test_sketch.py",
@@ -61,6 +64,8 @@ ON_SQLITE = [
     "jobs/test_replay_trace.py",
     "jobs/test_simulation.py",
     "jobs/test_trace_file.py",
+    "metrics/test_page.py",
+    "metrics/test_server.py",
     "pages",
     "relay/test_companion.py",
     "relay/test_consumer.py",

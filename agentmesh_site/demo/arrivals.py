@@ -7,15 +7,19 @@ from itertools import count
 
 from agentmesh_site.demo import distribution
 from agentmesh_site.demo.desk import Desk
+from agents.replay.fleet import KINDS
 
 TAG = "demo"
 LATEST_SECONDS = 30.0  # so much of a burst waits for agents; the rest of it never was
 NOBODY_FREE_SECONDS = 1.0
+TRIES = 30
 
 
 async def arrive(desk: Desk, stretch: float) -> None:
-    """Give one task after another to whoever is available, for ever. stretch: how many times less
-    often than in the trace."""
+    """Have one task after another routed to whoever is able and available, for ever.
+
+    stretch: how many times less often than in the trace.
+    """
     chance, clock = random.Random(), asyncio.get_running_loop().time
     run, at = f"{TAG}-{secrets.token_hex(4)}", clock()
     for number in count(1):
@@ -26,11 +30,15 @@ async def arrive(desk: Desk, stretch: float) -> None:
 
 
 async def _place(desk: Desk, chance: random.Random, task_id: str, given: dict[str, int]) -> None:
-    """Return when an agent has taken the task."""
-    body = {"task_id": task_id, "input": given}
-    while True:
-        free = await desk.all_of(f"agents?tag={TAG}&status=AVAILABLE")
-        for agent in chance.sample(free, len(free)):
-            if await desk.order(f"agents/{agent['agent_id']}/tasks", body, task_id):
-                return
+    """Return when an agent has taken the task, or when it has waited for too long."""
+    # Each kind's first is its own: a newcomer's agent that knows Python is left to the newcomer.
+    skill = chance.choice(KINDS).capabilities[0]
+    body = {
+        "task_id": task_id,
+        "required_capabilities": [{"name": skill.name, "min_level": skill.proficiency_level}],
+        "input": given,
+    }
+    for _ in range(TRIES):
+        if await desk.order("tasks", body, task_id):
+            return
         await asyncio.sleep(NOBODY_FREE_SECONDS)

@@ -11,6 +11,7 @@ import httpx
 REST_SECONDS = 1.0
 TIMEOUT_SECONDS = 30.0
 _PAGE = "limit=1000"
+_PASSING = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 _tls: list[ssl.SSLContext] = []
 
 
@@ -69,8 +70,15 @@ class Desk:
             except httpx.TransportError:
                 await asyncio.sleep(REST_SECONDS)
                 continue
-            if answer.is_success or answer.status_code == HTTPStatus.CONFLICT:
+            if answer.is_success or _is_settled(answer):
                 return answer
-            if answer.is_client_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            if answer.is_client_error and answer.status_code not in _PASSING:
                 raise Refused(f"{method} {prepared.url}: {answer.status_code} {answer.text}")
             await asyncio.sleep(REST_SECONDS)
+
+
+def _is_settled(answer: httpx.Response) -> bool:
+    """Whether it was refused by how things stand, and not because others were quicker."""
+    if answer.status_code != HTTPStatus.CONFLICT:
+        return False
+    return answer.json()["code"] not in ("conflict", "in_progress")

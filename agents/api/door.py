@@ -59,7 +59,7 @@ def _changed(error: VersionMismatch) -> Problem:
     )
 
 
-def _overtaken(_: Exception) -> Problem:
+def overtaken(_: Exception) -> Problem:
     return Problem(HTTPStatus.CONFLICT, "conflict", "Others were first every time. Try again.")
 
 
@@ -70,7 +70,7 @@ DOMAIN_REFUSALS: Refusals = (
     (RuleViolated, _rule_violated),
     (VersionMismatch, _changed),
     (AlreadyExists, lambda e: Problem(HTTPStatus.CONFLICT, "already_exists", str(e))),
-    ((RaceLost, RowRefused), _overtaken),
+    ((RaceLost, RowRefused), overtaken),
     (ClaimLost, lambda error: unavailable(str(error))),
 )
 

@@ -2,6 +2,7 @@
 stands here for the document of the API alone."""
 
 from agents.api import shapes
+from agents.domain.routing import MAX_REQUIRED
 from events.api.fields import (
     MOST_ITEMS,
     AnyJSON,
@@ -17,6 +18,7 @@ from events.api.fields import (
 from events.api.openapi.shape import Shape
 
 CAPABILITIES = Shape({"minItems": 1, "maxItems": MOST_ITEMS})
+REQUIRED = Shape({"minItems": 1, "maxItems": MAX_REQUIRED})
 
 
 class CapabilityOrder(Order):
@@ -75,6 +77,27 @@ class HealthFailure(Order):
 class AssignTask(Order):
     task_id = Text(shape=shapes.KEY)
     input = AnyJSON(shape=shapes.PAYLOAD, required=False)
+
+
+class RequiredCapability(Order):
+    """At this level or above; 1 where none is given."""
+
+    name = Text(shape=shapes.KEY)
+    min_level = Whole(shape=shapes.LEVEL, required=False)
+
+
+class PreferOrder(Order):
+    """Agents that are and have all of it come before all others."""
+
+    agent_id = Text(shape=shapes.AGENT_ID, required=False)
+    tags = Listed(child=Text(shape=shapes.TAG), shape=shapes.TAGS, required=False)
+
+
+class RouteTask(Order):
+    task_id = Text(shape=shapes.KEY)
+    required_capabilities = Listed(child=RequiredCapability(), shape=REQUIRED)
+    input = AnyJSON(shape=shapes.PAYLOAD, required=False)
+    prefer = PreferOrder(required=False, allow_null=True)
 
 
 class UsageOrder(Order):

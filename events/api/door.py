@@ -34,6 +34,7 @@ from events.api.refusals import REFUSALS, Refusals
 from events.log import read
 from events.log.proposal import Context
 from events.origin import CAUSATION, CORRELATION, context_of, correlation_id_of, is_trace_id
+from events.telling import also_tell
 from events.tenants import is_slug
 
 SEQ = "AgentMesh-Seq"
@@ -208,6 +209,7 @@ class TenantDoor(Door):
         if principal is None:
             raise not_found()
         self.principal = principal
+        also_tell(actor=principal.actor, tenant=principal.tenant)
         access.record_superuser_view(request.user, self.tenant, self.context())
 
     def authorize(self, request: Request) -> None:

@@ -49,6 +49,10 @@ ROUTES = [
     Route("POST", f"{AGENT}/tasks/{{task}}/fail", WORKERS, {"error_message": "x"}),
     Route("POST", "/commands", WORKERS, [{"command": "activate", "agent_id": "nobody-here"}]),
     Route("GET", "/tasks", EVERYBODY),
+    Route(
+        *("POST", "/tasks", OPERATORS),
+        {"task_id": "t-r", "required_capabilities": [{"name": "nlp"}]},
+    ),
     Route("GET", "/tasks/{task}", EVERYBODY),
     Route("POST", "/tasks/{task}/erase", ADMINS, {"reason": "x"}),
     Route("POST", f"{AGENT}/erase", ADMINS, {"reason": "x"}),

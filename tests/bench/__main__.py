@@ -28,7 +28,9 @@ BENCHMARKS = {
     "projections": ("postgresql", "sqlite"),
     "subscribers": ("postgresql", "sqlite"),
     "sweep": ("postgresql", "sqlite"),
+    "routing": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
+    "metrics": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -125,7 +125,7 @@ class _Writer:
         return written
 
     def _headers_of_good(self) -> list[str]:
-        names = ["X-Correlation-Id"]
+        names = ["X-Correlation-Id", "X-Request-Id"]
         if issubclass(self.door, TenantDoor):
             names.append("AgentMesh-Seq")
         if self.said.has_etag:
