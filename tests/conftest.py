@@ -30,6 +30,7 @@ __all__ = ["in_scratch_database", "quiet_database", "quiet_env", "scratch_databa
 # What knows no database is proven once, in the run on SQLite.
 NO_DATABASE = [
     "asyncapi/test_document.py",
+    "clients/test_worker_agent.py",
     "domain",
     "house/test_cache_and_email.py",
     "house/test_environment.py",
@@ -55,8 +56,11 @@ NO_DATABASE = [
 # Doors translate, and ask services that are tested on both: the browser's are tested on SQLite, the
 # API's on PostgreSQL, which takes less. Processes of which the engine is not the point start once.
 ON_SQLITE = [
+    "clients/test_curl.py",
+    "clients/test_killed.py",
     "jobs/test_closed_pipes.py",
     "jobs/test_demo.py",
+    "jobs/test_demo_fleet.py",
     "jobs/test_examples.py",
     "jobs/test_replay_over_http.py",
     "jobs/test_replay_trace.py",
