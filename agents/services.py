@@ -33,6 +33,11 @@ from events.log.proposal import Context
 from events.vocabulary import Capability, Usage
 
 
+def new_agent_id() -> str:
+    """For an agent whose maker names none."""
+    return f"agent-{secrets.token_hex(6)}"
+
+
 def create_agent(
     *,
     tenant: str,
@@ -49,7 +54,7 @@ def create_agent(
     now: datetime | None = None,
 ) -> Outcome:
     """Register a new agent; without an id it gets one."""
-    agent_id = f"agent-{secrets.token_hex(6)}" if agent_id is None else agent_id
+    agent_id = new_agent_id() if agent_id is None else agent_id
     facts = decide.create(
         agent_id=agent_id,
         tenant_id=tenant,

@@ -118,3 +118,18 @@ class FailTask(Order):
 
 class Erase(Order):
     reason = Text(shape=shapes.REASON)
+
+
+# In a bulk an order has no path, so its body names what the path would.
+
+
+class UpgradeNamedCapability(UpgradeCapability):
+    name = Text(shape=shapes.KEY)
+
+
+class CompleteNamedTask(CompleteTask):
+    task_id = Text(shape=shapes.KEY)
+
+
+class FailNamedTask(FailTask):
+    task_id = Text(shape=shapes.KEY)

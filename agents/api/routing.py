@@ -11,6 +11,7 @@ from agents import services, tasks
 from agents.api import orders, shapes
 from agents.api.door import DOMAIN_REFUSALS, AgentsDoor, overtaken
 from agents.api.representation import task_json
+from agents.claims import Book
 from agents.domain import routing
 from agents.domain.routing import Match, Preference, Requirement
 from agents.domain.state import Agent
@@ -108,7 +109,7 @@ class RouteTask(AgentsDoor):
         by = self.context()
 
         def rendered(agent: Agent, match: Match, facts: Sequence[DomainEvent]) -> Answer:
-            task = tasks.after(self.tenant, facts)
+            task = tasks.after(Book(self.tenant), facts)
             body = task_json(task) | _score_json(match)
             if prefer:
                 body["preferred"] = prefer.fits(agent)

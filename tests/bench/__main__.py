@@ -18,6 +18,7 @@ from tests.postgresql import postgresql_url
 BENCHMARKS = {
     "commands": ("postgresql", "sqlite"),
     "bulk": ("postgresql", "sqlite"),
+    "commands_at_once": ("postgresql", "sqlite"),
     "replay": ("postgresql", "sqlite"),
     "asof": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
