@@ -28,6 +28,8 @@ BENCHMARKS = {
     "subscribers": ("postgresql", "sqlite"),
     "sweep": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
+    "http": ("postgresql", "sqlite"),
+    "pages": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 
