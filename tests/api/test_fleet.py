@@ -1,5 +1,7 @@
 """The list of agents: filters, and walks that see each agent once."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
