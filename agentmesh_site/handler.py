@@ -14,14 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.urls import set_script_prefix
 
-# As many as the pool has connections to PostgreSQL: no thread waits for one, none is left over.
 THREADS = 10
+
+
+def threads() -> int:
+    """As many as the pool has connections to PostgreSQL: none waits for one, and none is left."""
+    pool = settings.DATABASES["default"]["OPTIONS"].get("pool", {})
+    return int(pool.get("max_size", THREADS))
 
 
 class Handler(ASGIHandler):
@@ -30,7 +36,7 @@ class Handler(ASGIHandler):
     def __init__(self) -> None:
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._threads = ThreadPoolExecutor(threads(), thread_name_prefix="request")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.signals import request_finished, request_started
 from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from agentmesh_site.handler import Handler
+from agentmesh_site.handler import THREADS, Handler, threads
 
 TOGETHER = threading.Barrier(2, timeout=10)
 
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.urls(__name__)
 
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentmesh_site.handler.THREADS", 1)
+    monkeypatch.setattr("agentmesh_site.handler.threads", lambda: 1)
 
 
 @pytest.fixture
@@ -121,6 +122,16 @@ def test_a_request_begins_and_finishes_where_its_view_runs(handler: Handler) -> 
 
     assert [what for what, _ in heard] == ["begun", "finished"]
     assert heard[0][1] == heard[1][1] != threading.current_thread().name
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [({"pool": {"min_size": 1, "max_size": 3}}, 3), ({}, THREADS)]
+)
+def test_there_are_as_many_threads_as_connections_in_the_pool(
+    options: dict[str, Any], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", options)
+    assert threads() == expected
 
 
 def test_what_is_not_http_is_refused(handler: Handler) -> None:
