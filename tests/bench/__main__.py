@@ -32,6 +32,8 @@ BENCHMARKS = {
     "routing": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
     "metrics": ("postgresql", "sqlite"),
+    "http": ("postgresql", "sqlite"),
+    "pages": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 
