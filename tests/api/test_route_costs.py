@@ -16,11 +16,12 @@ from tests.api.things import ABSENT, Things, things_of
 __all__ = ["one_connection"]
 
 API = "/api/v1"
+DOCUMENTS = ("openapi.json", "asyncapi.json")
 OTHERS = [
     Route("HEAD", "/stream", ()),  # as GET does, but for what needs an event loop
     *(
         Route("GET", f"{API}/{path}", ())
-        for path in ("me", "keys", "schemas", "schemas/AgentPausedEvent/1.0", "openapi.json")
+        for path in ("me", "keys", "schemas", "schemas/AgentPausedEvent/1.0", *DOCUMENTS)
     ),
 ]
 ALL = [*ROUTES, *OTHERS]
@@ -46,27 +47,38 @@ COSTS = {
     "POST /agents/{agent}/tasks": "201 token currentagent taskclaim taskclaim",
     "POST /agents/{agent}/tasks/{task}/complete": "200 token currentagent taskclaim",
     "POST /agents/{agent}/tasks/{task}/fail": "200 token currentagent taskclaim taskclaim",
+    "POST /commands": "200 token currentagent event tenanthead",
     "GET /tasks": "200 token tenanthead subscriptioncheckpoint taskrow",
+    "POST /tasks": "201 token taskclaim currentagent currentagent taskclaim taskclaim",
     "GET /tasks/{task}": "200 token tenanthead taskclaim",
     "POST /tasks/{task}/erase": "409 token taskclaim payloadkey payloadkey",
     "POST /agents/{agent}/erase": "409 token event payloadkey payloadkey",
     "GET /events": "200 token tenanthead event",
     "GET /events/{event}": "200 token tenanthead event",
     "GET /export": (
-        "200 token tenanthead tenant tenanthead tenant tenanthead tenant tenanthead tenant "
-        "signedcheckpoint event"
+        "200 token tenanthead tenant tenanthead tenant tenanthead tenant tenanthead "
+        "tenant signedcheckpoint event"
     ),
     "GET /checkpoints": "200 token tenanthead signedcheckpoint",
-    "GET /subscriptions": (
-        "200 token tenanthead tenanthead heldstream subscriptioncheckpoint event"
+    "GET /integrity": (
+        "200 token tenanthead tenanthead verification verification verification signedcheckpoint"
     ),
+    "GET /integrity/verifications": "200 token tenanthead verification",
+    "POST /integrity/verifications": "202 token tenanthead verification",
+    "GET /integrity/verifications/{verification}": "200 token tenanthead verification",
+    "GET /saved-views": "200 token tenanthead savedview",
+    "POST /saved-views": "201 token savedview tenanthead",
+    "GET /saved-views/{view}": "200 token tenanthead savedview",
+    "PATCH /saved-views/{view}": "409 token savedview savedview",
+    "DELETE /saved-views/{view}": "204 token savedview tenanthead",
+    "GET /subscriptions": "200 token tenanthead tenanthead heldstream subscriptioncheckpoint event",
     "POST /subscriptions/{subscription}/parked/{stream}/retry": (
         "200 token heldstream tenanthead tenanthead heldstream subscriptioncheckpoint event"
     ),
     "POST /subscriptions/{subscription}/parked/{stream}/skip": "404 token heldstream",
     "GET /analytics/tasks": (
-        "200 token tenanthead subscriptioncheckpoint subscriptioncheckpoint taskstatisticsrow "
-        "taskstatisticsrow taskstatisticsrow"
+        "200 token tenanthead subscriptioncheckpoint subscriptioncheckpoint "
+        "taskstatisticsrow taskstatisticsrow taskstatisticsrow"
     ),
     "GET /alerts": "200 token tenanthead subscriptioncheckpoint alert",
     "GET /alerts/{alert}": "200 token tenanthead subscriptioncheckpoint alert",
@@ -93,6 +105,7 @@ COSTS = {
     "GET /api/v1/schemas": "200",
     "GET /api/v1/schemas/AgentPausedEvent/1.0": "200",
     "GET /api/v1/openapi.json": "200",
+    "GET /api/v1/asyncapi.json": "200",
 }
 
 
