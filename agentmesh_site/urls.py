@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import dashboard, health, permalinks
+from agentmesh_site import api_docs, dashboard, health, permalinks
 from agentmesh_site.agent_tasks import AgentTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
@@ -70,6 +70,7 @@ urlpatterns = [
     path("t/<tenant:tenant>/events/<id:event_id>", behind_the_door(permalinks.event)),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("api/v1/docs", api_docs.page, name="api_docs"),
     path("api/v1/", include(api_routes)),
     re_path(r"^api(/|$)", no_such_path),  # with a trailing slash too: nothing is redirected
 ]
