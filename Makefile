@@ -58,13 +58,15 @@ bench: $(VENV)/development
 	@$(PY) -m tests.bench
 
 # What takes too long for the suite: 1,000 random changes of the database, each found at its seq;
-# workers killed and paused; a poison event; a tenant far behind; the relay and its broker killed.
+# workers killed and paused; a poison event; a tenant far behind; the relay and its broker killed;
+# the API asked for whatever its document allows, and for what it does not.
 prove: $(VENV)/development
 	@$(PY) -m tests.prove
 	@$(PY) -m tests.prove.workers
 	@$(PY) -m tests.prove.poison
 	@$(PY) -m tests.prove.fairness
 	@$(PY) -m tests.prove.relay
+	@$(PY) -m tests.prove.openapi
 
 # After a change to a *.in file: pins, with hashes, for every platform and Python we support.
 lock: $(VENV)/development

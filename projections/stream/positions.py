@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from events.log.cursor import Position
 
-ID = r"(0|[1-9][0-9]{0,18})(?:-([0-9a-f]{8}))?"
-
-_ID = re.compile(ID)
+_ID = re.compile(r"(0|[1-9][0-9]{0,18})(?:-([0-9a-f]{8}))?")
 _MAX_SEQ = 2**63 - 1
 
 
