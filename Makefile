@@ -44,6 +44,7 @@ check: $(VENV)/development
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py schema_lock --check
 	$(PY) manage.py openapi --check
+	$(PY) manage.py asyncapi --check
 	@echo "$(PY) manage.py check --deploy --fail-level WARNING   (as deployed)"
 	@AGENTMESH_PUBLIC_URL=https://agentmesh.example AGENTMESH_HOST=0.0.0.0 \
 	  AGENTMESH_TRUSTED_PROXIES=10.0.0.0/8 \
@@ -59,7 +60,8 @@ bench: $(VENV)/development
 
 # What takes too long for the suite: 1,000 random changes of the database, each found at its seq;
 # workers killed and paused; a poison event; a tenant far behind; the relay and its broker killed;
-# the API asked for whatever its document allows, and for what it does not.
+# the API asked for whatever its document allows, and for what it does not; agents and their server
+# killed.
 prove: $(VENV)/development
 	@$(PY) -m tests.prove
 	@$(PY) -m tests.prove.workers
@@ -67,6 +69,7 @@ prove: $(VENV)/development
 	@$(PY) -m tests.prove.fairness
 	@$(PY) -m tests.prove.relay
 	@$(PY) -m tests.prove.openapi
+	@$(PY) -m tests.prove.agents
 
 # After a change to a *.in file: pins, with hashes, for every platform and Python we support.
 lock: $(VENV)/development

@@ -8,19 +8,18 @@ rolled back. So a test that needs the database asks for `committed_db`, never fo
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import NoReturn
 
 import pytest
 from django.conf import settings
 from django.db import connections
-from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
-from tests.databases import current_database_url, use_sqlite_file
+from tests.databases import current_database_url
+from tests.pristine import Pristine, own_database
 from tests.scratch import (
-    drop_pristine,
     in_scratch_database,
-    keep_pristine,
     quiet_database,
     quiet_env,
     scratch_database,
@@ -30,14 +29,19 @@ __all__ = ["in_scratch_database", "quiet_database", "quiet_env", "scratch_databa
 
 # What knows no database is proven once, in the run on SQLite.
 NO_DATABASE = [
+    "asyncapi/test_document.py",
+    "clients/test_worker_agent.py",
     "domain",
     "house/test_api_docs.py",
     "house/test_cache_and_email.py",
     "house/test_environment.py",
     "house/test_local_keys.py",
+    "house/test_log_lines.py",
+    "house/test_problem_types.py",
     "house/test_rooms.py",
     "house/test_start.py",
     "log/test_notes.py",
+    "metrics/test_sharing.py",
     "projections/analytics/test_buckets.py",
     "projections/analytics/test_fold.py",
     "projections/analytics/test_sketch.py",
@@ -45,6 +49,7 @@ NO_DATABASE = [
     "projections/test_tasks.py",
     "schemas/test_summary.py",
     "outbound",
+    "ratelimits",
     "relay/test_pipeline.py",
     "relay/test_standing.py",
     "relay/test_turns.py",
@@ -52,13 +57,18 @@ NO_DATABASE = [
 # Doors translate, and ask services that are tested on both: the browser's are tested on SQLite, the
 # API's on PostgreSQL, which takes less. Processes of which the engine is not the point start once.
 ON_SQLITE = [
+    "clients/test_curl.py",
+    "clients/test_killed.py",
     "jobs/test_closed_pipes.py",
     "jobs/test_demo.py",
+    "jobs/test_demo_fleet.py",
     "jobs/test_examples.py",
     "jobs/test_replay_over_http.py",
     "jobs/test_replay_trace.py",
     "jobs/test_simulation.py",
     "jobs/test_trace_file.py",
+    "metrics/test_page.py",
+    "metrics/test_server.py",
     "pages",
     "relay/test_companion.py",
     "relay/test_consumer.py",
@@ -96,21 +106,27 @@ def django_db_setup(
     django_test_environment: None,
     django_db_modify_db_settings: None,
     django_db_blocker: DjangoDbBlocker,
-) -> Iterator[None]:
-    """One database per pytest process, made by the migrations, dropped at the end.
+) -> Iterator[Pristine]:
+    """One database per pytest process, of which only one runs the migrations.
 
     pytest-django's own fixture makes only the databases of tests that use its `db` fixtures.
     """
-    use_sqlite_file(tmp_path_factory.mktemp("database"))
-    verbosity = request.config.option.verbose
+    process = os.environ.get("PYTEST_XDIST_WORKER", "")
+    own = tmp_path_factory.mktemp("database")
+    shared = tmp_path_factory.getbasetemp()
+    database = own_database(
+        shared.parent if process else shared,
+        own,
+        process=process,
+        verbosity=request.config.option.verbose,
+    )
+    until_the_end = ExitStack()
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=verbosity, interactive=False, serialized_aliases=[])
+        pristine = until_the_end.enter_context(database)
         connections.close_all()
-        keep_pristine()
-    yield
+    yield pristine
     with django_db_blocker.unblock():
-        drop_pristine()
-        teardown_databases(made, verbosity=verbosity)
+        until_the_end.close()
 
 
 @pytest.fixture

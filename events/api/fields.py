@@ -6,6 +6,7 @@ what the document of the API says of that.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
@@ -160,14 +161,23 @@ def checked(order: type[Order], data: Any) -> dict[str, Any]:
     """The fields that were sent, each of its kind. Raises Problem (400) that points at the rest."""
     if not isinstance(data, dict):
         raise invalid("The body must be a JSON object.", {"pointer": "", "detail": "an object."})
-    serializer = order(data=data)
-    if serializer.is_valid():
-        found: dict[str, Any] = serializer.validated_data
-        return found
-    raise _pointing(serializer.errors)
+    try:
+        found: dict[str, Any] = _serializer(order).run_validation(data)
+    except serializers.ValidationError as error:
+        raise _pointing(error.detail) from None
+    return found
 
 
-def _pointing(found: Mapping[str, Any]) -> Problem:
+@cache
+def _serializer(order: type[Order]) -> Order:
+    """One for all requests: to make one takes ten times as long as to run it, and running it leaves
+    nothing behind."""
+    made = order()
+    _ = made.fields  # built at their first use, which shall not be two threads'
+    return made
+
+
+def _pointing(found: Any) -> Problem:
     errors: Errors = []
     _collect(found, "", errors)
     first = errors[0]

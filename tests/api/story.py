@@ -28,6 +28,7 @@ from events.moments import rfc3339
 from tests.alerts.fleet import stand
 from tests.api.conftest import Caller, People
 from tests.api.documented import template_of
+from tests.api.test_integrity import work
 
 READERS = ("tasks", "analytics")
 NOTHING: Any = object()
@@ -102,6 +103,7 @@ def told(people: People, name: Callable[[str], str]) -> dict[str, Any]:
     _agents(story)
     _tasks(story)
     _log(story)
+    _views(story)
     _troubles(story)
     _access(story, dave)
     _refusals(story)
@@ -147,6 +149,14 @@ def _tasks(story: Story) -> None:
     failure = {"error_message": "b.txt is not there.", "error_code": "NO_FILE"}
     story.tell("fail_task", failure, agent_id="a-1", task_id="t-2")
     story.tell("read_task", task_id="t-1")
+    sought = [{"name": "translate", "min_level": 2}]
+    story.tell("route_task", {"task_id": "t-3", "required_capabilities": sought})
+    done = {"execution_time_ms": 90, "usage": None}
+    orders = [
+        {"command": "complete", "agent_id": "a-1", "body": {"task_id": "t-3", **done}},
+        {"command": "resume", "agent_id": "a-1"},
+    ]
+    story.tell("run_commands", orders)
     for reader in READERS:
         catch_up(event_bus.subscriptions[reader], tenant)
     story.tell("list_tasks", query={"status": "completed"})
@@ -163,12 +173,26 @@ def _log(story: Story) -> None:
     page = story.tell("list_events", query={"types": "AgentTask*", "limit": "2"})
     story.tell("read_event", event_id=page["items"][0]["id"])
     story.tell("list_agent_events", query={"limit": "1"}, agent_id="a-1")
+    asked = story.tell("verify_log", {})
+    work(tenant)
+    story.tell("read_verification", verification_id=asked["id"])
+    story.tell("list_verifications", query={"limit": "1"})
+    story.tell("read_integrity")
     take(tenant)
     story.tell("list_checkpoints")
     story.tell("list_keys")
     story.tell("export_log", query={"types": "AgentPausedEvent"})
     story.tell("list_schemas", query={"limit": "1"})
     story.tell("read_schema", type="AgentPausedEvent", version="1.0")
+
+
+def _views(story: Story) -> None:
+    view = {"name": "Failures", "query": {"types": "AgentTaskFailedEvent"}}
+    made = str(story.tell("create_saved_view", view)["id"])
+    story.tell("list_saved_views")
+    story.tell("read_saved_view", view_id=made)
+    story.tell("change_saved_view", {"name": "What failed"}, view_id=made)
+    story.tell("delete_saved_view", view_id=made)
 
 
 def _troubles(story: Story) -> None:

@@ -19,7 +19,7 @@ from tests.api.story import told
 from tests.keep_examples import KEEP
 
 # Its answer has no end; what it sends is tested in tests/stream.
-WITHOUT = {"follow_events", "read_openapi"}
+WITHOUT = {"follow_events", "read_asyncapi", "read_openapi"}
 
 
 @pytest.fixture

@@ -18,16 +18,22 @@ from tests.postgresql import postgresql_url
 BENCHMARKS = {
     "commands": ("postgresql", "sqlite"),
     "bulk": ("postgresql", "sqlite"),
+    "commands_at_once": ("postgresql", "sqlite"),
     "replay": ("postgresql", "sqlite"),
     "asof": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
     "verify": ("postgresql", "sqlite"),
+    "verification": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
     "export": ("postgresql", "sqlite"),
     "projections": ("postgresql", "sqlite"),
     "subscribers": ("postgresql", "sqlite"),
     "sweep": ("postgresql", "sqlite"),
+    "routing": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
+    "metrics": ("postgresql", "sqlite"),
+    "http": ("postgresql", "sqlite"),
+    "pages": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -16,6 +16,7 @@ from events.log.proposal import Proposal
 from events.models import Role
 from events.tenants import add_member
 from events.vocabulary import AgentTaskCompletedEvent, Usage
+from tests.asyncapi.described import faults
 from tests.stream.client import FROM_THE_BEGINNING, Message, listening, until
 from tests.stream.people import BY, ORIGIN, Fleet
 from tests.stream.server import Server
@@ -53,6 +54,19 @@ def test_an_event_comes_as_a_cloud_event(server: Server, acme: Fleet) -> None:
     assert message.json["seq"] == "1"
     assert message.json["hash"].startswith(message.id.removeprefix("1-"))
     assert message.json["data"]["agent_id"] == "a-1"
+
+
+def test_what_comes_over_the_wire_is_what_the_document_says(server: Server, acme: Fleet) -> None:
+    with listening(server.url, acme.tenant, acme.token(), query=FROM_THE_BEGINNING) as stream:
+        first = next(stream)
+        events = until(stream, acme.head)
+
+    assert faults("stream.stream-open", "payload", first.json) == []
+    for each in events:
+        name = f"stream.{each.event}-{each.json['schemaversion']}"
+        assert faults(name, "payload", each.json) == []
+        assert faults(name, "headers", {"id": each.id, "event": each.event}) == []
+    assert len(events) == acme.head
 
 
 def test_the_log_comes_whole_from_every_point(server: Server, acme: Fleet) -> None:
@@ -190,7 +204,7 @@ def test_mallory_sees_of_acme_what_she_sees_of_nothing(
 
     def answer(tenant: str, **query: str | int) -> tuple[int, dict[str, str], bytes]:
         response = get(server, tenant, mallory, **query)
-        varying = {"date", "x-correlation-id", "expires"}
+        varying = {"date", "x-correlation-id", "x-request-id", "expires"}
         headers = {k: v for k, v in response.headers.items() if k not in varying}
         return response.status_code, headers, response.content
 

@@ -93,11 +93,13 @@ class _Writer:
     def _body(self) -> Schema | None:
         if self.method not in WITH_A_BODY:
             return None
-        shape = orders.shape_of(self.door.orders.get(self.method, Nothing))
+        own = self.door.bodies.get(self.method)
+        shape = own or orders.shape_of(self.door.orders.get(self.method, Nothing))
         content = {"schema": self.components.schema(shape)}
         if "body" in self.told:
             content["example"] = self.told["body"]
-        return {"required": "required" in shape.schema, "content": {JSON: content}}
+        required = own is not None or "required" in shape.schema
+        return {"required": required, "content": {JSON: content}}
 
     def _security(self) -> list[Schema]:
         if self.door.for_anybody:
@@ -130,7 +132,7 @@ class _Writer:
         return written
 
     def _headers_of_good(self) -> list[str]:
-        names = ["X-Correlation-Id"]
+        names = ["X-Correlation-Id", "X-Request-Id"]
         if issubclass(self.door, TenantDoor):
             names.append("AgentMesh-Seq")
         if self.said.has_etag:
@@ -139,13 +141,11 @@ class _Writer:
             names.append("Location")
         if "Idempotency-Key" in self.door.takes(self.method):
             names.append("Idempotent-Replayed")
-        if not self.door.for_anybody:
-            names += ["RateLimit", "RateLimit-Policy"]
-        return [*names, *self.said.headers]
+        return [*names, "RateLimit", "RateLimit-Policy", *self.said.headers]
 
     def _unchanged(self) -> Schema:
-        names = [each for each in self._headers_of_good() if not each.startswith("RateLimit")]
-        return {"description": "What you hold is still the same.", "headers": self._headers(*names)}
+        headers = self._headers(*self._headers_of_good())
+        return {"description": "What you hold is still the same.", "headers": headers}
 
     def _headers(self, *names: str) -> Schema:
         return {name: self.components.header(name) for name in names}
