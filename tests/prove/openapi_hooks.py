@@ -38,7 +38,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Let what the path names be there, every other time."""
     number = next(_number)
     _keep_the_doors_open(case)
-    # A header that cannot be sent as it was meant is left out on the way, and then nothing is wrong.
+    # A header that cannot be sent as it is meant is left out on the way; then nothing is wrong.
     as_meant = all(
         _is_positive(case, each) for each in (ParameterLocation.PATH, ParameterLocation.HEADER)
     )
