@@ -60,13 +60,15 @@ bench: $(VENV)/development
 
 # What takes too long for the suite: 1,000 random changes of the database, each found at its seq;
 # workers killed and paused; a poison event; a tenant far behind; the relay and its broker killed;
-# agents and their server killed.
+# the API asked for whatever its document allows, and for what it does not; agents and their server
+# killed.
 prove: $(VENV)/development
 	@$(PY) -m tests.prove
 	@$(PY) -m tests.prove.workers
 	@$(PY) -m tests.prove.poison
 	@$(PY) -m tests.prove.fairness
 	@$(PY) -m tests.prove.relay
+	@$(PY) -m tests.prove.openapi
 	@$(PY) -m tests.prove.agents
 
 # After a change to a *.in file: pins, with hashes, for every platform and Python we support.

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "agents",
     "projections",
     "rest_framework",
+    "drf_spectacular_sidecar",  # the files of Swagger UI, for /api/v1/docs
     "agentmesh_site.apps.AgentMeshAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import dashboard, health, metrics, permalinks
+from agentmesh_site import api_docs, dashboard, health, metrics, permalinks
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
@@ -76,6 +76,7 @@ urlpatterns = [
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", metrics.page),
+    path("api/v1/docs", api_docs.page, name="api_docs"),
     path("api/v1/", include(api_routes)),
     re_path(r"^api(/|$)", no_such_path),  # with a trailing slash too: nothing is redirected
 ]

@@ -32,6 +32,7 @@ NO_DATABASE = [
     "asyncapi/test_document.py",
     "clients/test_worker_agent.py",
     "domain",
+    "house/test_api_docs.py",
     "house/test_cache_and_email.py",
     "house/test_environment.py",
     "house/test_local_keys.py",

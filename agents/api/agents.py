@@ -54,7 +54,7 @@ class Agents(AgentsDoor):
         "health": one_of(fleet.HEALTHS, "What was last observed of them."),
         "capability": pattern("Names of a capability."),
         "tag": Parameter(
-            some_of(PATTERN, most=MOST_PARAMETERS),
+            some_of(PATTERN, least=1, most=MOST_PARAMETERS // 2),
             "Each must fit one of the agent's tags. In one, commas mean or, a `*` may stand at the "
             "end.",
             repeated=True,

@@ -91,8 +91,8 @@ def command(
 
 
 PARAMETERS = {
-    "agent_id": Parameter(AGENT_ID, "The agent's id."),
-    "task_id": Parameter(KEY, "The task's id."),
+    "agent_id": Parameter(AGENT_ID, "The agent's id.", example="a-1"),
+    "task_id": Parameter(KEY, "The task's id.", example="t-1"),
 }
 ERASURE = thing(
     "Erasure",

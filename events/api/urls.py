@@ -19,7 +19,7 @@ _PARKED = "subscriptions/<name>/parked/<stream_id>"
 api_routes: list[URLPattern] = [
     path("keys", Keys.as_view()),
     path("me", Me.as_view()),
-    path("openapi.json", OpenAPI.as_view()),
+    path("openapi.json", OpenAPI.as_view(), name="openapi"),
     path("schemas", Schemas.as_view()),
     path("schemas/<type>/<version>", OneSchema.as_view()),
 ]

@@ -11,20 +11,19 @@ from rest_framework.request import Request
 
 from events.access import Right
 from events.api.door import SEQ, TenantDoor
+from events.api.openapi.headers import PLACE
 from events.api.openapi.operation import Operation, Parameter
-from events.api.openapi.shape import TEXT, text
+from events.api.openapi.shape import ANYTHING
 from events.api.problem import not_found
 from events.log import cursor
 from events.log.cursor import NotInTheLog, Position
 from events.ratelimits.scopes import Scope
-from projections.stream import positions, reading
+from projections.stream import reading
 from projections.stream.follower import Order
 from projections.stream.passes import Pass
 from projections.stream.wishes import HEADER, PARAMETERS, Wishes, read_wishes
 
 ORDER = "agentmesh.stream.order"  # the scope's key
-
-_ID = text(pattern=f"^{positions.ID}$")
 
 
 class Stream(TenantDoor):
@@ -33,8 +32,8 @@ class Stream(TenantDoor):
     known: ClassVar = {"GET": PARAMETERS}
     scopes: ClassVar = {"GET": Scope.STREAM}  # HEAD opens none
     parameters: ClassVar = {
-        "after": Parameter(_ID, "Begin after this seq; 0 is before the first."),
-        "lastEventId": Parameter(_ID, "Like `Last-Event-ID`, for who cannot send a header."),
+        "after": Parameter(PLACE, "Begin after this seq; 0 is before the first."),
+        "lastEventId": Parameter(PLACE, "Like `Last-Event-ID`, for who cannot send a header."),
     }
     operations: ClassVar = {
         "GET": Operation(
@@ -44,7 +43,7 @@ class Stream(TenantDoor):
             "From where you say, or from now on: nothing lost, repeated or out of order. Each "
             "event's `id` is a place to go on from, `event` its type, `data` a CloudEvent on one "
             "line.",
-            content={"text/event-stream": TEXT},
+            content={"text/event-stream": ANYTHING},
         )
     }
 

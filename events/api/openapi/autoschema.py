@@ -9,7 +9,7 @@ from drf_spectacular.plumbing import ComponentRegistry
 
 from events.api.door import JSON, WITH_A_BODY, Door, TenantDoor
 from events.api.fields import Nothing
-from events.api.openapi import orders, problems
+from events.api.openapi import examples, orders, problems
 from events.api.openapi.components import Components
 from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.parameters import PATH, QUERY
@@ -55,6 +55,7 @@ class _Writer:
         self.method = method
         self.components = components
         self.said: Operation = door.operations[method]
+        self.told = examples.of_operation(self.said.id)
 
     def operation(self, path: str) -> Schema:
         written: Schema = {
@@ -94,8 +95,11 @@ class _Writer:
             return None
         own = self.door.bodies.get(self.method)
         shape = own or orders.shape_of(self.door.orders.get(self.method, Nothing))
-        content = {JSON: {"schema": self.components.schema(shape)}}
-        return {"required": own is not None or "required" in shape.schema, "content": content}
+        content = {"schema": self.components.schema(shape)}
+        if "body" in self.told:
+            content["example"] = self.told["body"]
+        required = own is not None or "required" in shape.schema
+        return {"required": required, "content": {JSON: content}}
 
     def _security(self) -> list[Schema]:
         if self.door.for_anybody:
@@ -122,6 +126,9 @@ class _Writer:
             written["content"] = {
                 kind: {"schema": self.components.schema(shape)} for kind, shape in content.items()
             }
+        if "answer" in self.told:
+            first = next(iter(content))
+            written["content"][first]["example"] = self.told["answer"]
         return written
 
     def _headers_of_good(self) -> list[str]:

@@ -33,6 +33,8 @@ class Components:
         schema = self.schema(parameter.shape)
         written = {"name": name, "in": place, "required": parameter.required or place == "path"}
         written |= {"description": parameter.description, "schema": schema}
+        if parameter.example is not None:
+            written["example"] = parameter.example
         if schema.get("type") == "array":
             written |= {"style": "form", "explode": parameter.repeated}
         if shared:

@@ -15,6 +15,9 @@ class Header:
     is_certain: bool = True
 
 
+# A place in a stream: projections.stream.positions.
+_PLACE = r"0|[1-9][0-9]{0,18}(-[0-9a-f]{8})?"
+PLACE = text(pattern=f"^({_PLACE})$")
 _ASCII = text(least=1, most=255, pattern=r"^[\x20-\x7e]+$")
 
 REQUEST: Mapping[str, Header] = {
@@ -23,7 +26,7 @@ REQUEST: Mapping[str, Header] = {
     ),
     "X-Causation-Id": Header(_ASCII, "What caused this request, such as an event's id."),
     "traceparent": Header(
-        text(most=255),
+        text(),
         "W3C Trace Context. It goes into every event; a malformed one is left out.",
     ),
     "Idempotency-Key": Header(
@@ -32,12 +35,13 @@ REQUEST: Mapping[str, Header] = {
         "once. With another body: 422.",
     ),
     "If-Match": Header(
-        text(most=255, pattern=r'^("[1-9][0-9]{0,18}"|\*)$'),
+        Shape({"anyOf": [text(pattern='^"[1-9][0-9]{0,18}"$'), {"const": "*"}]}),
         "The `ETag` of the agent as you know it. When it has changed since: 412.",
     ),
     "If-None-Match": Header(text(), "An `ETag` that you hold: 304 when it is still the same."),
     "Last-Event-ID": Header(
-        text(most=255), "The last `id` that you had of this stream. It goes before the parameters."
+        text(pattern=f"^({_PLACE})?$"),
+        "The last `id` that you had of this stream. It goes before the parameters.",
     ),
 }
 ANSWER: Mapping[str, Header] = {

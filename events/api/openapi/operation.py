@@ -37,3 +37,4 @@ class Parameter:
     description: str
     repeated: bool = False
     required: bool = False
+    example: str | None = None

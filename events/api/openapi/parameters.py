@@ -55,7 +55,7 @@ QUERY: Mapping[str, Parameter] = {
     "order": Parameter(choice(("asc", "desc")), "`asc` without it: the oldest first."),
 }
 PATH: Mapping[str, Parameter] = {
-    "tenant": Parameter(text(least=1, most=63), "The tenant's slug."),
+    "tenant": Parameter(text(least=1, most=63), "The tenant's slug.", example="acme"),
     "event_id": Parameter(UUID, "The event's `id`."),
     "token_id": Parameter(UUID, "The token's `id`."),
 }

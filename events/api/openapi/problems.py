@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
+from events.api.openapi import examples
 from events.api.openapi.components import Components
 from events.api.openapi.shape import Schema, Shape, choice, some_of, text, thing, whole
 from events.api.problem import CONTENT_TYPE, STATUSES, TITLES
@@ -70,6 +71,12 @@ def _name(codes: list[str]) -> str:
     return "-".join(codes)
 
 
+def _examples(codes: list[str]) -> Schema:
+    found = {code: examples.of_problem(code) for code in codes}
+    written = {code: {"value": problem} for code, problem in found.items() if problem}
+    return {"examples": written} if written else {}
+
+
 def _response(components: Components, status: HTTPStatus, codes: list[str]) -> Schema:
     narrowed = {"status": {"const": int(status)}, "code": {"enum": codes}}
     schema = {"allOf": [components.schema(PROBLEM), {"properties": narrowed}]}
@@ -77,5 +84,5 @@ def _response(components: Components, status: HTTPStatus, codes: list[str]) -> S
     return {
         "description": " ".join(f"{TITLES[code]} (`{code}`)." for code in codes),
         "headers": {name: components.header(name) for name in headers},
-        "content": {CONTENT_TYPE: {"schema": schema}},
+        "content": {CONTENT_TYPE: {"schema": schema, **_examples(codes)}},
     }
