@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from events.bus import events_committed
 from events.log import cursor, read
@@ -17,6 +18,9 @@ from projections.stream.follower import Order, Wire
 from projections.stream.passes import Pass
 from projections.stream.streams import Streams
 from projections.stream.wishes import Filter
+from tests.durable.test_wakeups import listeners
+from tests.jobs.conftest import until
+from tests.log.crew import run_together
 from tests.stream.client import Message, messages
 from tests.stream.people import Fleet
 
@@ -27,7 +31,10 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 class Client:
     """Takes what is sent, `delay` seconds for each piece; goes when `leave` is called."""
 
-    def __init__(self, delay: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self, delay: Callable[[], float] | None = None, *, is_of_ours: bool = True
+    ) -> None:
+        self._is_of_ours = is_of_ours
         self.body = b""
         self.finished = False
         self.aborted = False
@@ -38,7 +45,7 @@ class Client:
 
     @property
     def wire(self) -> Wire:
-        return Wire(self._receive, self._send, self._abort)
+        return Wire(self._receive, self._send, self if self._is_of_ours else None)
 
     @property
     def heard(self) -> list[Message]:
@@ -62,14 +69,18 @@ class Client:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
-        await asyncio.sleep(self._delay())
+        if self._delay is not None:
+            await asyncio.sleep(self._delay())
         if message["type"] == "http.response.body":
             self.body += message["body"]
             self.pieces.append(len(message["body"]))
             self.finished = not message.get("more_body", False)
             self._news.set()
 
-    def _abort(self) -> None:
+    def takes_more(self) -> bool:
+        return self._delay is None
+
+    def abort(self) -> None:
         self.aborted = True
         self.leave()
 
@@ -91,18 +102,20 @@ def run(scenario: Callable[[Streams], Awaitable[None]]) -> None:
         assert streams.is_idle()
 
     asyncio.run(with_streams())
+    # Its connection would keep the database from being dropped.
+    until(lambda: all(thread.name != "stream-ear" for thread in threading.enumerate()))
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    return await asyncio.to_thread(asked_here, function, *args)
+
+
+def asked_here(function: Callable[..., T], *args: Any) -> T:
     """With a database connection that is given back."""
-
-    def call() -> T:
-        try:
-            return function(*args)
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(call)
+    try:
+        return function(*args)
+    finally:
+        connections.close_all()
 
 
 async def follow(streams: Streams, wanted: Order, client: Client) -> "asyncio.Task[None]":
@@ -128,11 +141,13 @@ def test_no_seam_shows_between_the_tail_and_the_database(acme: Fleet) -> None:
 
     async def scenario(streams: Streams) -> None:
         clients = [
+            (Client(), slow),
+            (Client(is_of_ours=False), slow),
             (Client(lambda: 0.0), slow),
             (Client(lambda: 0.004), slow),
             (Client(lambda: chance.choice([0, 0, 0.002, 0.03])), slow),
             (Client(lambda: chance.choice([0, 0.02])), order_of_here),
-            (Client(lambda: 0.0), order_of_here),
+            (Client(), order_of_here),
         ]
         following = [await follow(streams, wanted, client) for client, wanted in clients]
         for _ in range(12):
@@ -167,10 +182,31 @@ def test_a_commit_in_this_process_is_heard_without_waiting_for_the_pulse(
     run(scenario)
 
 
+def test_what_another_process_appends_is_heard_without_waiting_for_the_pulse(
+    acme: Fleet, subprocess_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.stream.streams.PULSE_SECONDS", 60)
+    monkeypatch.setattr("events.worker.wakeups.POLL_SECONDS", 60)
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+    grow = ("grow", {"tenant": acme.tenant, "agents": ["a-2"], "events": 1})
+
+    async def scenario(streams: Streams) -> None:
+        client = Client()
+        following = await follow(streams, wanted, client)
+        if connection.vendor == "postgresql":
+            await asyncio.to_thread(until, lambda: asked_here(listeners))
+        await asyncio.to_thread(run_together, [grow], subprocess_env)
+        await client.has_heard(await in_thread(lambda: acme.ids[-1]))
+        client.leave()
+        await following
+
+    run(scenario)
+
+
 def test_without_a_wake_up_the_pulse_finds_what_is_new(
     acme: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Streams, "_hear", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(Streams, "_ring", lambda *_args: None)
     wanted = order(acme, head := cursor.head(acme.tenant), head)
 
     async def scenario(streams: Streams) -> None:
