@@ -7,7 +7,9 @@ from rest_framework.request import Request
 
 from agents.api.commands import AssignTask
 from events.access import Right
+from events.api.openapi.operation import Operation
 from events.api.problem import not_found
+from events.api.tasks import TASKS
 from events.patterns import Pattern
 from projections.api.tasks import TaskList
 
@@ -17,6 +19,13 @@ class AgentTasks(AssignTask, TaskList):
 
     rights: ClassVar = {"GET": Right.READ, **AssignTask.rights}
     known: ClassVar = TaskList.known
+    parameters: ClassVar = {**AssignTask.parameters, **TaskList.parameters}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_agent_tasks", "tasks", "One agent's tasks, the newest first", answer=TASKS
+        ),
+        **AssignTask.operations,
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         if not self.object_exists():

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from agentmesh_site import api_document
 from agentmesh_site.cache_and_email import django_cache, django_email
 from agentmesh_site.databases import django_database
 from agentmesh_site.environment import WrongSetting, read
@@ -142,7 +143,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["events.api.strict_json.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_SCHEMA_CLASS": "events.api.openapi.autoschema.DoorSchema",
 }
+SPECTACULAR_SETTINGS = api_document.SETTINGS
 
 VERIFICATION_KEYS = ENVIRONMENT.verification_keys
 ENCRYPTION_KEYS = ENVIRONMENT.encryption_keys

@@ -8,19 +8,18 @@ rolled back. So a test that needs the database asks for `committed_db`, never fo
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import NoReturn
 
 import pytest
 from django.conf import settings
 from django.db import connections
-from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
-from tests.databases import current_database_url, use_sqlite_file
+from tests.databases import current_database_url
+from tests.pristine import Pristine, own_database
 from tests.scratch import (
-    drop_pristine,
     in_scratch_database,
-    keep_pristine,
     quiet_database,
     quiet_env,
     scratch_database,
@@ -95,21 +94,27 @@ def django_db_setup(
     django_test_environment: None,
     django_db_modify_db_settings: None,
     django_db_blocker: DjangoDbBlocker,
-) -> Iterator[None]:
-    """One database per pytest process, made by the migrations, dropped at the end.
+) -> Iterator[Pristine]:
+    """One database per pytest process, of which only one runs the migrations.
 
     pytest-django's own fixture makes only the databases of tests that use its `db` fixtures.
     """
-    use_sqlite_file(tmp_path_factory.mktemp("database"))
-    verbosity = request.config.option.verbose
+    process = os.environ.get("PYTEST_XDIST_WORKER", "")
+    own = tmp_path_factory.mktemp("database")
+    shared = tmp_path_factory.getbasetemp()
+    database = own_database(
+        shared.parent if process else shared,
+        own,
+        process=process,
+        verbosity=request.config.option.verbose,
+    )
+    until_the_end = ExitStack()
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=verbosity, interactive=False, serialized_aliases=[])
+        pristine = until_the_end.enter_context(database)
         connections.close_all()
-        keep_pristine()
-    yield
+    yield pristine
     with django_db_blocker.unblock():
-        drop_pristine()
-        teardown_databases(made, verbosity=verbosity)
+        until_the_end.close()
 
 
 @pytest.fixture

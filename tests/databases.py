@@ -27,3 +27,11 @@ def current_database_url() -> str:
     }
     query = urlencode({key: value for key, value in parameters.items() if value}, quote_via=quote)
     return f"postgresql://{login}/{quote(str(database['NAME']), safe='')}?{query}"
+
+
+def reconnect(name: str) -> None:
+    """Use another database of this server from now on, or another file."""
+    connection.close()
+    if connection.vendor == "postgresql":
+        connection.close_pool()  # type: ignore[attr-defined]
+    connection.settings_dict["NAME"] = name

@@ -3,99 +3,68 @@
 The shared one is never unguarded: other processes and tests rely on it.
 """
 
-import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from events.log import guard
-from tests.databases import current_database_url
+from tests.databases import current_database_url, reconnect
+from tests.pristine import Pristine
 
 
 @contextmanager
 def _connected_to(name: str) -> Iterator[None]:
     shared = connection.settings_dict["NAME"]
-    _reconnect(name)
+    reconnect(name)
     try:
         yield
     finally:
-        _reconnect(shared)
-
-
-def _reconnect(name: str) -> None:
-    connection.close()
-    if connection.vendor == "postgresql":
-        connection.close_pool()  # type: ignore[attr-defined]
-    connection.settings_dict["NAME"] = name
+        reconnect(shared)
 
 
 @pytest.fixture(scope="session")
 def scratch_database(
-    django_db_setup: None,
+    django_db_setup: Pristine,
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The name of a database of this test run that is migrated like the shared one."""
-    with _made("scratch", django_db_blocker, tmp_path_factory) as name:
+    with _made("scratch", django_db_setup, django_db_blocker, tmp_path_factory) as name:
         yield name
 
 
 @pytest.fixture(scope="session")
 def quiet_database(
-    django_db_setup: None,
+    django_db_setup: Pristine,
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """Another one, whose logs are whole and few: for processes that read every tenant's."""
-    with _made("quiet", django_db_blocker, tmp_path_factory) as name:
+    with _made("quiet", django_db_setup, django_db_blocker, tmp_path_factory) as name:
         yield name
 
 
 @contextmanager
 def _made(
-    suffix: str, blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    suffix: str,
+    pristine: Pristine,
+    blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     if connection.vendor == "postgresql":
         name = f"{connection.settings_dict['NAME']}_{suffix}"
         with blocker.unblock():
-            _administer(f'CREATE DATABASE "{name}" TEMPLATE "{_pristine()}"')
+            pristine.copy_to(name)
         yield name
         with blocker.unblock():
-            _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+            pristine.administer(f'DROP DATABASE "{name}" WITH (FORCE)')
     else:
-        copy = tmp_path_factory.mktemp(suffix) / f"{suffix}.sqlite3"
-        shutil.copyfile(_pristine(), copy)
-        yield str(copy)
-
-
-def keep_pristine() -> None:
-    """Copy the shared database as the migrations made it, before a test uses it: to run all
-    migrations again for another one takes seconds."""
-    name = connection.settings_dict["NAME"]
-    _reconnect(name)
-    if connection.vendor == "postgresql":
-        _administer(f'CREATE DATABASE "{_pristine()}" TEMPLATE "{name}"')
-    else:
-        with closing(sqlite3.connect(name)) as shared:
-            shared.execute("VACUUM INTO ?", [_pristine()])
-
-
-def drop_pristine() -> None:
-    if connection.vendor == "postgresql":
-        _administer(f'DROP DATABASE "{_pristine()}" WITH (FORCE)')
-
-
-def _pristine() -> str:
-    return f"{connection.settings_dict['NAME']}_pristine"
-
-
-def _administer(statement: str) -> None:
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(statement)
+        copy = str(tmp_path_factory.mktemp(suffix) / f"{suffix}.sqlite3")
+        pristine.copy_to(copy)
+        yield copy
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import command, current, fleet, history, services, tasks
-from agents.api import orders
+from agents.api import orders, shapes
 from agents.api.commands import agent_answer
 from agents.api.door import AgentDoor, AgentsDoor, CommandDoor, as_it_stood, is_key
 from agents.api.representation import agent_json, task_json
@@ -19,9 +19,14 @@ from agents.domain.state import Agent
 from agents.history import Point
 from events.access import Right
 from events.api.door import TenantDoor
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.parameters import PATTERN, one_of, pattern
+from events.api.openapi.shape import some_of, whole
 from events.api.paging import cursor_of, key_after, listed
 from events.api.problem import invalid, invalid_parameter, not_found
-from events.api.timeline import FILTERS, PAGING, EventsDoor
+from events.api.query import MOST_PARAMETERS
+from events.api.tasks import TASK
+from events.api.timeline import EVENTS, FILTERS, PAGING, EventsDoor
 from events.facts import DomainEvent
 from events.idempotency import Answer
 from events.log.places import seq_at
@@ -43,6 +48,37 @@ class Agents(AgentsDoor):
     }
     repeatable: ClassVar = ("tag",)
     orders: ClassVar = {"POST": orders.CreateAgent}
+    parameters: ClassVar = {
+        "status": one_of(fleet.STATUSES, "Terminated agents are listed only when asked for."),
+        "intent": one_of(fleet.INTENTS, "What people want of them."),
+        "health": one_of(fleet.HEALTHS, "What was last observed of them."),
+        "capability": pattern("Names of a capability."),
+        "tag": Parameter(
+            some_of(PATTERN, most=MOST_PARAMETERS),
+            "Each must fit one of the agent's tags. In one, commas mean or, a `*` may stand at the "
+            "end.",
+            repeated=True,
+        ),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_agents",
+            "agents",
+            "The fleet, now or as it stood",
+            "In the order of their ids.",
+            answer=shapes.AGENTS,
+        ),
+        "POST": Operation(
+            "create_agent",
+            "agents",
+            "Create an agent",
+            "Without `agent_id` one is made. A token of the role agent creates its own alone.",
+            answer=shapes.AGENT,
+            status=HTTPStatus.CREATED,
+            has_etag=True,
+            refuses=("already_exists", "rule_violated"),
+        ),
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         query = self.query
@@ -100,6 +136,21 @@ class OneAgent(CommandDoor):
     rights: ClassVar = {"GET": Right.READ, "PATCH": Right.OPERATE}
     known: ClassVar = {"GET": ("version", "min_seq", *AS_OF)}
     orders: ClassVar = {"PATCH": orders.UpdateAgent}
+    parameters: ClassVar = {
+        **shapes.PARAMETERS,
+        "version": Parameter(whole(1), "As it stood at this version."),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "read_agent",
+            "agents",
+            "One agent, now or as it stood",
+            "At most one of `version`, `seq` and `at`.",
+            answer=shapes.AGENT,
+            has_etag=True,
+        ),
+        "PATCH": shapes.command("update_agent", "Change an agent's details"),
+    }
 
     def get(self, request: Request, **_: str) -> HttpResponse:
         version = self.query.whole("version", least=1)
@@ -138,6 +189,12 @@ class AgentEvents(AgentDoor, EventsDoor):
     """GET /agents/{id}/events"""
 
     known: ClassVar = {"GET": (*FILTERS, *PAGING)}
+    parameters: ClassVar = {**shapes.PARAMETERS, **EventsDoor.parameters}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_agent_events", "events", "One agent's events, in pages", answer=EVENTS
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         if not self.object_exists():
@@ -149,6 +206,10 @@ class OneTask(AgentsDoor):
     """GET /tasks/{task_id}"""
 
     known: ClassVar = {"GET": ("min_seq",)}
+    parameters: ClassVar = shapes.PARAMETERS
+    operations: ClassVar = {
+        "GET": Operation("read_task", "tasks", "One task, with all its attempts", answer=TASK)
+    }
 
     def admit(self, request: Request) -> None:
         super().admit(request)

@@ -8,13 +8,15 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import command, services, tasks
-from agents.api import orders
+from agents.api import orders, shapes
 from agents.api.door import CommandDoor, PostDoor, is_key
 from agents.api.representation import agent_json, task_json
 from agents.command import Outcome
 from agents.domain.state import Agent
 from events.access import Right
+from events.api.openapi.operation import Operation, Parameter
 from events.api.problem import not_found
+from events.api.tasks import TASK
 from events.facts import DomainEvent
 from events.idempotency import Answer
 from events.vocabulary import Usage
@@ -34,6 +36,9 @@ class AgentCommand(PostDoor):
 
 class Activate(AgentCommand):
     rights: ClassVar = {"POST": Right.WORK}
+    operations: ClassVar = {
+        "POST": shapes.command("activate_agent", "Activate an agent", "Only a registered one.")
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.activate_agent(agent_id=self.agent_id, **fields, **asked)
@@ -41,6 +46,13 @@ class Activate(AgentCommand):
 
 class Pause(AgentCommand):
     orders: ClassVar = {"POST": orders.Pause}
+    operations: ClassVar = {
+        "POST": shapes.command(
+            "pause_agent",
+            "Pause an agent",
+            "It keeps the task that it has and takes no other. With `until` it resumes by itself.",
+        )
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.pause_agent(agent_id=self.agent_id, **fields, **asked)
@@ -48,6 +60,7 @@ class Pause(AgentCommand):
 
 class Resume(AgentCommand):
     orders: ClassVar = {"POST": orders.Resume}
+    operations: ClassVar = {"POST": shapes.command("resume_agent", "Resume a paused agent")}
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.resume_agent(agent_id=self.agent_id, **fields, **asked)
@@ -55,6 +68,13 @@ class Resume(AgentCommand):
 
 class Terminate(AgentCommand):
     orders: ClassVar = {"POST": orders.Terminate}
+    operations: ClassVar = {
+        "POST": shapes.command(
+            "terminate_agent",
+            "Terminate an agent, once and for all",
+            "One that has a task only with `force`, which fails the task.",
+        )
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.terminate_agent(agent_id=self.agent_id, **fields, **asked)
@@ -63,6 +83,9 @@ class Terminate(AgentCommand):
 class Heartbeat(AgentCommand):
     rights: ClassVar = {"POST": Right.WORK}
     orders: ClassVar = {"POST": orders.Heartbeat}
+    operations: ClassVar = {
+        "POST": shapes.command("record_heartbeat", "The agent lives, and how it is")
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.record_heartbeat(agent_id=self.agent_id, **fields, **asked)
@@ -70,6 +93,13 @@ class Heartbeat(AgentCommand):
 
 class HealthFailures(AgentCommand):
     orders: ClassVar = {"POST": orders.HealthFailure}
+    operations: ClassVar = {
+        "POST": shapes.command(
+            "record_health_failure",
+            "The agent does not answer, says a person or a monitor",
+            "One outage is recorded once.",
+        )
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.record_health_failure(agent_id=self.agent_id, **fields, **asked)
@@ -77,6 +107,7 @@ class HealthFailures(AgentCommand):
 
 class Capabilities(AgentCommand):
     orders: ClassVar = {"POST": orders.CapabilityOrder}
+    operations: ClassVar = {"POST": shapes.command("add_capability", "Add a capability")}
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.add_capability(agent_id=self.agent_id, **fields, **asked)
@@ -87,6 +118,15 @@ class Capability(CommandDoor):
 
     rights: ClassVar = {"PATCH": Right.OPERATE}
     orders: ClassVar = {"PATCH": orders.UpgradeCapability}
+    parameters: ClassVar = {
+        **shapes.PARAMETERS,
+        "name": Parameter(shapes.KEY, "The capability's name."),
+    }
+    operations: ClassVar = {
+        "PATCH": shapes.command(
+            "upgrade_capability", "Raise the level of a capability", "It never falls."
+        )
+    }
 
     @property
     def render(self) -> command.Render:
@@ -110,6 +150,17 @@ class AssignTask(PostDoor):
     """201 Task."""
 
     orders: ClassVar = {"POST": orders.AssignTask}
+    operations: ClassVar = {
+        "POST": Operation(
+            "assign_task",
+            "tasks",
+            "Assign a task to this agent",
+            "The agent has to be available. One agent at a time has a task; a completed one is "
+            "never assigned again.",
+            answer=TASK,
+            status=HTTPStatus.CREATED,
+        )
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.assign_task(agent_id=self.agent_id, **fields, **asked)
@@ -144,6 +195,15 @@ class TaskCommand(PostDoor):
 
 class CompleteTask(TaskCommand):
     orders: ClassVar = {"POST": orders.CompleteTask}
+    operations: ClassVar = {
+        "POST": Operation(
+            "complete_task",
+            "tasks",
+            "Complete the agent's task",
+            "Its current one; the refusal of another names that.",
+            answer=TASK,
+        )
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         usage = fields.pop("usage", None)
@@ -158,6 +218,15 @@ class CompleteTask(TaskCommand):
 
 class FailTask(TaskCommand):
     orders: ClassVar = {"POST": orders.FailTask}
+    operations: ClassVar = {
+        "POST": Operation(
+            "fail_task",
+            "tasks",
+            "Fail the agent's task",
+            "It may be assigned again, as a new attempt.",
+            answer=TASK,
+        )
+    }
 
     def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
         return services.fail_task(

@@ -6,10 +6,13 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import diff
+from agents.api import shapes
 from agents.api.door import AgentDoor, as_it_stood
 from agents.current import Loaded
 from agents.diff import Backwards, Change, Diff
 from agents.history import Point, VersionNotReached
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import whole
 from events.api.problem import invalid_parameter
 from events.moments import rfc3339
 
@@ -18,6 +21,23 @@ class AgentDiff(AgentDoor):
     """`from` 0 is before the agent was created; without `to` it is the agent as it stands."""
 
     known: ClassVar = {"GET": ("from", "to", "min_seq")}
+    parameters: ClassVar = {
+        **shapes.PARAMETERS,
+        "from": Parameter(
+            whole(), "The version to begin at; 0 is before the agent was created.", required=True
+        ),
+        "to": Parameter(whole(1), "The version to end at. Without it the agent as it stands."),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "diff_agent",
+            "agents",
+            "What changed about an agent between two versions",
+            "The net difference: what changed and changed back is not in it.",
+            answer=shapes.DIFF,
+            has_etag=True,
+        )
+    }
 
     def get(self, request: Request, **_: str) -> HttpResponse:
         start, end = self.query.whole("from"), self.query.whole("to", least=1)

@@ -1,6 +1,7 @@
 """What the routes about agents have in common: whose it is, If-Match, the domain's refusals."""
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -8,6 +9,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import command
+from agents.api import shapes
 from agents.claims import ClaimLost
 from agents.command import AlreadyExists, Outcome, RaceLost, VersionMismatch
 from agents.current import STREAM, AgentNotFound
@@ -15,8 +17,9 @@ from agents.domain import limits
 from agents.domain.errors import InvalidCommand, PayloadTooLarge, RuleViolated
 from agents.tasks import TaskNotFound
 from events.access import Right
-from events.api.door import SEQ
+from events.api.door import SEQ, WITH_A_BODY
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Parameter
 from events.api.problem import (
     Problem,
     field_too_large,
@@ -86,6 +89,8 @@ class AgentsDoor(WritingDoor):
 class AgentDoor(AgentsDoor):
     """A route of one agent."""
 
+    parameters: ClassVar[Mapping[str, Parameter]] = shapes.PARAMETERS
+
     def admit(self, request: Request) -> None:
         super().admit(request)
         self.agent_id: str = self.kwargs["agent_id"]
@@ -100,6 +105,15 @@ class AgentDoor(AgentsDoor):
 
 class CommandDoor(AgentDoor):
     """One command on one agent. `run` calls the service with the checked fields."""
+
+    @classmethod
+    def takes(cls, method: str) -> tuple[str, ...]:
+        return (*super().takes(method), *((IF_MATCH,) if method in WITH_A_BODY else ()))
+
+    @classmethod
+    def may_refuse(cls, method: str) -> frozenset[str]:
+        of_commands = {"rule_violated", "version_mismatch"}
+        return super().may_refuse(method) | (of_commands if method in WITH_A_BODY else frozenset())
 
     def perform(self, request: Request) -> HttpResponse:
         fields = self.order(request)
@@ -134,7 +148,9 @@ def as_it_stood(request: Request, body: dict[str, Any], version: int, seq: int) 
     """What was read of an agent at a version, as of a seq; without its body for whoever has it."""
     if request.headers.get("If-None-Match", "").strip() == f'"{version}"':
         headers = {"ETag": f'"{version}"', SEQ: str(seq)}
-        return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        response = HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        del response.headers["Content-Type"]
+        return response
     return response_of(Answer(HTTPStatus.OK, body, seq=seq, version=version))
 
 

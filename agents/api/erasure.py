@@ -1,5 +1,6 @@
 """POST /tasks/{task_id}/erase and /agents/{id}/erase: for the tenant's admins."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -7,10 +8,11 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents import erasure, tasks
-from agents.api import orders
+from agents.api import orders, shapes
 from agents.api.door import AgentDoor, AgentsDoor, is_key
 from events.access import Right
 from events.api.members import told
+from events.api.openapi.operation import Operation, Parameter
 from events.api.problem import not_found
 from events.confidential.erase import Erasure
 from events.idempotency import Answer, Receipt
@@ -21,6 +23,7 @@ class ErasureDoor(AgentsDoor):
 
     rights: ClassVar = {"POST": Right.ADMINISTER}
     orders: ClassVar = {"POST": orders.Erase}
+    parameters: ClassVar[Mapping[str, Parameter]] = shapes.PARAMETERS
 
     def post(self, request: Request, **_: str) -> HttpResponse:
         fields, once = self.order(request), self.once(request)
@@ -39,11 +42,32 @@ class ErasureDoor(AgentsDoor):
 
 
 class EraseAgent(ErasureDoor, AgentDoor):
+    operations: ClassVar = {
+        "POST": Operation(
+            "erase_agent",
+            "tasks",
+            "Erase the confidential payloads of all the agent's tasks",
+            answer=shapes.ERASURE,
+            refuses=("rule_violated",),
+        )
+    }
+
     def erase(self, **asked: Any) -> Erasure:
         return erasure.erase_agent(agent_id=self.agent_id, **asked)
 
 
 class EraseTask(ErasureDoor):
+    operations: ClassVar = {
+        "POST": Operation(
+            "erase_task",
+            "tasks",
+            "Erase the confidential payloads of a task",
+            "Their keys are destroyed, so that nobody reads them again; the log stays as it is.",
+            answer=shapes.ERASURE,
+            refuses=("rule_violated",),
+        )
+    }
+
     def admit(self, request: Request) -> None:
         super().admit(request)
         if not is_key(self.kwargs["task_id"]):

@@ -31,8 +31,11 @@ MAX_PAYLOAD_DEPTH = 64
 RESERVED = "$confidential"
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
-_AGENT_ID = re.compile(r"[A-Za-z0-9_-]{3,256}")
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,255}")
+AGENT_ID = r"[A-Za-z0-9_-]{3,256}"
+KEY = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,255}"  # of tasks and capabilities
+
+_AGENT_ID = re.compile(AGENT_ID)
+_KEY = re.compile(KEY)
 
 
 def check_agent_id(value: object, field: str = "agent_id") -> None:

@@ -12,11 +12,42 @@ from rest_framework.request import Request
 from events import signing
 from events.access import Right
 from events.api.door import Door, TenantDoor, json_response
+from events.api.openapi.operation import Operation
+from events.api.openapi.shape import LOG_SEQ, MOMENT, TRUTH, listing, or_null, some_of, text, thing
 from events.api.paging import cursor_of, key_after, listed, whole_in
 from events.log.checkpoint import read_note
 from events.models import SignedCheckpoint
 from events.moments import rfc3339
 from events.notes import BadNote
+
+KEYS = thing(
+    "Keys",
+    {
+        "keys": some_of(
+            thing(
+                "Key",
+                {
+                    "name": text(),
+                    "id": text(pattern="^[0-9a-f]{8}$"),
+                    "verifier_key": text(),
+                    "public_key": text().saying("Ed25519, 32 bytes in base64."),
+                    "signs": TRUTH,
+                },
+            )
+        )
+    },
+)
+CHECKPOINTS = listing(
+    thing(
+        "Checkpoint",
+        {
+            "seq": LOG_SEQ,
+            "hash": or_null(text(pattern="^[0-9a-f]{64}$")),
+            "note": text().saying("The signed note: docs/verification.md."),
+            "made_at": MOMENT,
+        },
+    )
+)
 
 
 class Keys(Door):
@@ -24,6 +55,15 @@ class Keys(Door):
 
     for_anybody = True
     authentication_classes = ()
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_keys",
+            "about",
+            "The public keys of checkpoints",
+            "The one that signs, then those that signed before.",
+            answer=KEYS,
+        )
+    }
 
     def get(self, _: Request) -> HttpResponse:
         return json_response(msgspec.json.encode({"keys": list(_keys())}))
@@ -47,6 +87,15 @@ class Checkpoints(TenantDoor):
 
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_checkpoints",
+            "events",
+            "The signed checkpoints of the log",
+            "Those that were taken here, the newest first.",
+            answer=CHECKPOINTS,
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         limit, key = self.query.limit(), key_after(self.query, parts=2)

@@ -16,10 +16,11 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from events import access
-from events.access import Principal, Right
+from events.access import RIGHTS, Principal, Right
 from events.api import strict_json
 from events.api.authentication import principal_of, require_somebody
 from events.api.fields import Nothing, Order, checked
+from events.api.openapi.operation import Operation, Parameter
 from events.api.problem import (
     Problem,
     forbidden,
@@ -36,6 +37,7 @@ from events.tenants import is_slug
 
 SEQ = "AgentMesh-Seq"
 JSON = "application/json"
+WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Door(APIView):
@@ -48,6 +50,25 @@ class Door(APIView):
     for_anybody = False  # without login
     orders: ClassVar[Mapping[str, type[Order]]] = {}  # method → what its body is
     refusals: ClassVar[Refusals] = REFUSALS
+    # For the document of the API (docs/openapi.md): method → what the rest does not say, and those
+    # parameters that mean something else here than on other paths.
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+
+    @classmethod
+    def takes(cls, method: str) -> tuple[str, ...]:
+        """The request headers that mean something here."""
+        return (CORRELATION, CAUSATION)
+
+    @classmethod
+    def may_refuse(cls, method: str) -> frozenset[str]:
+        """The codes of the problems that the method may be answered with."""
+        codes = {"invalid", "not_acceptable", "unavailable"}
+        if not cls.for_anybody:
+            codes |= {"unauthenticated", "throttled"}
+        if method in WITH_A_BODY:
+            codes |= {"too_large", "unsupported_media_type"}
+        return frozenset(codes)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         self.http_request = request
@@ -165,6 +186,17 @@ class TenantDoor(Door):
     rights: ClassVar[Mapping[str, Right]] = {"GET": Right.READ}
     principal: Principal
     tenant: str
+
+    @classmethod
+    def takes(cls, method: str) -> tuple[str, ...]:
+        return (*super().takes(method), "traceparent")
+
+    @classmethod
+    def may_refuse(cls, method: str) -> frozenset[str]:
+        # What changes something is refused, too, to a browser that sends no CSRF token.
+        open_to_all = method == "GET" and all(cls.rights[method] in has for has in RIGHTS.values())
+        codes = {"not_found"} if open_to_all else {"not_found", "forbidden"}
+        return super().may_refuse(method) | codes
 
     def admit(self, request: Request) -> None:
         self.tenant = self.kwargs["tenant"]

@@ -10,6 +10,9 @@ from rest_framework.request import Request
 from events.access import Right
 from events.api.door import JSON, SEQ, TenantDoor
 from events.api.handover import handed_over
+from events.api.openapi.operation import Operation
+from events.api.openapi.parameters import named
+from events.api.openapi.shape import TEXT
 from events.api.problem import invalid_parameter
 from events.api.timeline import FILTERS, wanted_of
 from events.tenant_facts import LogExported
@@ -34,6 +37,20 @@ class LogExport(TenantDoor):
 
     rights: ClassVar = {"GET": Right.AUDIT}
     known: ClassVar = {"GET": ("format", *ALL_FILTERS, "min_seq")}
+    parameters: ClassVar = {
+        "format": named(FORMATS, "`jsonl` without it."),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "export_log",
+            "events",
+            "The log as a file, whole or filtered",
+            "Its lines are described in docs/export.md. Each copy that is taken is recorded in the "
+            "log. A filtered file says so in its first line, and cannot be imported.",
+            content={"application/x-ndjson": TEXT, "text/csv": TEXT},
+            headers=("Content-Disposition",),
+        )
+    }
     renderer_classes = (
         _renderer(JSON),
         _renderer("application/x-ndjson"),

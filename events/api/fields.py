@@ -1,6 +1,7 @@
 """Serializer fields that take a value as it is: "5" is not 5, true is not 1, 5.0 is not 5.
 
-They look at the kind of a value alone. Whether it is allowed is for the service to say.
+They look at the kind of a value alone. Whether it is allowed is for the service to say; `shape` is
+what the document of the API says of that.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,16 @@ from typing import Any
 
 from rest_framework import serializers
 
+from events.api.openapi.shape import (
+    AMOUNT,
+    ANYTHING,
+    COUNT,
+    MOMENT,
+    OBJECT,
+    TEXT,
+    TRUTH,
+    Shape,
+)
 from events.api.problem import Problem, invalid
 from events.api.strict_json import escaped
 from events.moments import parse_rfc3339
@@ -16,13 +27,15 @@ from events.moments import parse_rfc3339
 Errors = list[dict[str, str]]
 MOST_ITEMS = 1_000  # of any list; each list's own bound is the service's
 MOST_ERRORS = 20  # a refusal shows
+MOST = Shape({"maxItems": MOST_ITEMS})
 
 
 class Text(serializers.CharField):
     """Any text, also an empty one, with the blanks it came with."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, shape: Shape = TEXT, **kwargs: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **kwargs)
+        self.shape = shape
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -33,6 +46,10 @@ class Text(serializers.CharField):
 class Whole(serializers.IntegerField):
     """A whole number, written as one."""
 
+    def __init__(self, *, shape: Shape = COUNT, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = shape
+
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int:
             raise serializers.ValidationError("must be a whole number.")
@@ -41,6 +58,10 @@ class Whole(serializers.IntegerField):
 
 class Number(serializers.FloatField):
     """A number; a whole one stays whole."""
+
+    def __init__(self, *, shape: Shape = AMOUNT, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = shape
 
     def to_internal_value(self, data: Any) -> float:
         if type(data) is not int and type(data) is not float:
@@ -51,6 +72,10 @@ class Number(serializers.FloatField):
 class Truth(serializers.BooleanField):
     """true or false."""
 
+    def __init__(self, *, shape: Shape = TRUTH, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = shape
+
     def to_internal_value(self, data: Any) -> bool:
         if type(data) is not bool:
             raise serializers.ValidationError("must be true or false.")
@@ -59,6 +84,10 @@ class Truth(serializers.BooleanField):
 
 class Moment(serializers.DateTimeField):
     """RFC 3339, with its offset from UTC."""
+
+    def __init__(self, *, shape: Shape = MOMENT, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = shape
 
     def to_internal_value(self, data: Any) -> datetime:
         if not isinstance(data, str):
@@ -72,8 +101,9 @@ class Moment(serializers.DateTimeField):
 class AnyJSON(serializers.JSONField):
     """Whatever it is, also null."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, shape: Shape = ANYTHING, **kwargs: Any) -> None:
         super().__init__(allow_null=True, **kwargs)
+        self.shape = shape
 
     def to_internal_value(self, data: Any) -> Any:
         return data
@@ -81,6 +111,10 @@ class AnyJSON(serializers.JSONField):
 
 class Object(serializers.DictField):
     """A JSON object, whatever it holds."""
+
+    def __init__(self, *, shape: Shape = OBJECT, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = shape
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -90,6 +124,10 @@ class Object(serializers.DictField):
 
 class Listed(serializers.ListField):
     """A list of values of one kind."""
+
+    def __init__(self, *, shape: Shape = MOST, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = shape
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list):

@@ -1,6 +1,6 @@
 """GET /api/v1/me: who am I to AgentMesh, and where may I go?"""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from django.http import HttpResponse
@@ -8,12 +8,28 @@ from rest_framework.request import Request
 
 from events import access
 from events.api.door import Door, json_response
-from events.models import Token
+from events.api.openapi.operation import Operation
+from events.api.openapi.shape import MOMENT, choice, some_of, text, thing
+from events.models import Role, Token
 from events.moments import rfc3339
+
+ME = thing(
+    "Me",
+    {
+        "actor": text(),
+        "tenants": some_of(thing("Access", {"slug": text(), "role": choice(Role)})),
+        "expires_at": MOMENT.saying("Of a token that expires."),
+    },
+    optional=("expires_at",),
+)
 
 
 class Me(Door):
     """{actor, tenants: [{slug, role}], expires_at?}"""
+
+    operations: ClassVar = {
+        "GET": Operation("read_me", "access", "Who am I, and where may I go?", answer=ME)
+    }
 
     def get(self, request: Request) -> HttpResponse:
         token = request.auth

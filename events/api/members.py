@@ -12,19 +12,25 @@ from events import tenants
 from events.access import Right
 from events.api import fields
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import TRUTH, choice, listing, text, thing
 from events.api.paging import cursor_of, key_after, listed
 from events.api.problem import not_found
 from events.idempotency import Answer, Receipt
-from events.models import Membership
+from events.models import MEMBER_ROLES, Membership
+
+ROLE = choice(MEMBER_ROLES)
+MEMBER = thing("Member", {"username": text(), "role": ROLE, "suspended": TRUTH})
+MEMBERS = listing(MEMBER)
 
 
 class AddMember(fields.Order):
     username = fields.Text()
-    role = fields.Text()
+    role = fields.Text(shape=ROLE)
 
 
 class ChangeMember(fields.Order):
-    role = fields.Text(required=False)
+    role = fields.Text(shape=ROLE, required=False)
     suspended = fields.Truth(required=False)
 
 
@@ -42,6 +48,18 @@ class Members(WritingDoor):
     rights: ClassVar = {"GET": Right.OVERSEE, "POST": Right.ADMINISTER}
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
     orders: ClassVar = {"POST": AddMember}
+    operations: ClassVar = {
+        "GET": Operation("list_members", "access", "Who may enter the tenant", answer=MEMBERS),
+        "POST": Operation(
+            "add_member",
+            "access",
+            "Let a person in",
+            "Somebody who can sign in already: `manage.py create_member` makes people.",
+            answer=MEMBER,
+            status=HTTPStatus.CREATED,
+            refuses=("already_exists",),
+        ),
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         limit, key = self.query.limit(), key_after(self.query)
@@ -79,6 +97,25 @@ class Member(WritingDoor):
     }
     known: ClassVar = {"GET": ("min_seq",)}
     orders: ClassVar = {"PATCH": ChangeMember}
+    parameters: ClassVar = {"username": Parameter(text(least=1), "The member's name.")}
+    operations: ClassVar = {
+        "GET": Operation("read_member", "access", "One member", answer=MEMBER),
+        "PATCH": Operation(
+            "change_member",
+            "access",
+            "Change a member's role, or suspend it",
+            "Somebody who is an admin always remains.",
+            answer=MEMBER,
+            refuses=("rule_violated",),
+        ),
+        "DELETE": Operation(
+            "remove_member",
+            "access",
+            "Remove a member",
+            status=HTTPStatus.NO_CONTENT,
+            refuses=("rule_violated",),
+        ),
+    }
 
     def object_exists(self) -> bool:
         return self._member().exists()

@@ -16,7 +16,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from events.access import Right
-from events.api.door import SEQ, TenantDoor, json_response
+from events.api.door import SEQ, WITH_A_BODY, TenantDoor, json_response
 from events.api.problem import Problem, invalid_header
 from events.confidential import reveal
 from events.idempotency import Answer, AnsweredBefore, KeyReused, Once
@@ -28,6 +28,17 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 class WritingDoor(TenantDoor):
     """A route whose POST and PATCH take an Idempotency-Key."""
+
+    @classmethod
+    def takes(cls, method: str) -> tuple[str, ...]:
+        return (*super().takes(method), *((KEY,) if method in WITH_A_BODY else ()))
+
+    @classmethod
+    def may_refuse(cls, method: str) -> frozenset[str]:
+        codes = {"conflict"} if method != "GET" else set()
+        if method in WITH_A_BODY:
+            codes |= {"key_reused", "in_progress"}
+        return super().may_refuse(method) | codes
 
     def once(self, request: Request) -> Once | None:
         """The request as its key names it; None without a key. Raises Problem (400)."""

@@ -15,7 +15,7 @@ from events.origin import CORRELATION, correlation_id_of
 
 CONTENT_TYPE = "application/problem+json"
 
-_TITLES = {
+TITLES = {
     "invalid": "The request is not valid",
     "unauthenticated": "Who is asking is not known",
     "forbidden": "Not allowed",
@@ -30,8 +30,28 @@ _TITLES = {
     "too_large": "Too large",
     "unsupported_media_type": "Not JSON",
     "key_reused": "The idempotency key was used before",
+    "throttled": "Too many requests",
     "unavailable": "Not available now",
     "internal_error": "The server failed",
+}
+STATUSES = {
+    "invalid": HTTPStatus.BAD_REQUEST,
+    "unauthenticated": HTTPStatus.UNAUTHORIZED,
+    "forbidden": HTTPStatus.FORBIDDEN,
+    "not_found": HTTPStatus.NOT_FOUND,
+    "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
+    "not_acceptable": HTTPStatus.NOT_ACCEPTABLE,
+    "rule_violated": HTTPStatus.CONFLICT,
+    "already_exists": HTTPStatus.CONFLICT,
+    "conflict": HTTPStatus.CONFLICT,
+    "in_progress": HTTPStatus.CONFLICT,
+    "version_mismatch": HTTPStatus.PRECONDITION_FAILED,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "unsupported_media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "throttled": HTTPStatus.TOO_MANY_REQUESTS,
+    "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 
@@ -61,7 +81,7 @@ class Problem(Exception):
     def body(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "type": f"/problems/{self.code}",
-            "title": _TITLES[self.code],
+            "title": TITLES[self.code],
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
@@ -141,6 +161,11 @@ def unavailable(detail: str) -> Problem:
 @csrf_exempt  # nothing is done here, and a POST to a mistyped path deserves its 404
 def no_such_path(request: HttpRequest, *_: object, **__: object) -> HttpResponse:
     """The view of every path below /api/ that no route has."""
-    response = not_found().response()
+    return named(request, not_found())
+
+
+def named(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """The answer where no door gives it, with the correlation id that every answer has."""
+    response = problem.response()
     response.headers[CORRELATION] = correlation_id_of(request)
     return response

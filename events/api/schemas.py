@@ -10,16 +10,43 @@ from rest_framework.request import Request
 
 from events import registry
 from events.api.open_door import OpenDoor
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import OBJECT, Shape, choice, listing, some_of, text, thing
 from events.api.paging import cursor_of, key_after
 from events.api.problem import not_found
 from events.cloudevents import dataschema
 from events.schemas import document
+
+_VERSION = {
+    "version": text(),
+    "dataschema": Shape({"type": "string", "format": "uri"}),
+    "sha256": text(pattern="^[0-9a-f]{64}$"),
+}
+SCHEMAS = listing(
+    thing(
+        "EventType",
+        {
+            "type": text(),
+            "newest": text(),
+            "versions": some_of(thing("EventTypeVersion", _VERSION)).saying("The newest last."),
+        },
+    )
+)
 
 
 class Schemas(OpenDoor):
     """GET /schemas: {items: [{type, newest, versions: [{version, dataschema, sha256}]}], next}"""
 
     known: ClassVar = {"GET": ("cursor", "limit")}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_schemas",
+            "about",
+            "The types of events, with the versions of each",
+            answer=SCHEMAS,
+            has_etag=True,
+        )
+    }
 
     def get(self, _: Request) -> HttpResponse:
         limit, key = self.query.limit(), key_after(self.query)
@@ -39,6 +66,21 @@ class OneSchema(OpenDoor):
     """GET /schemas/{type}/{version}: the JSON Schema."""
 
     renderer_classes = (SchemaRenderer, JSONRenderer)
+    parameters: ClassVar = {
+        "type": Parameter(choice(sorted(registry.types())), "The type of event."),
+        "version": Parameter(choice(registry.all_versions()), "One of its versions."),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "read_schema",
+            "about",
+            "The JSON Schema of an event's `data`",
+            "It never changes; `dataschema` of an event points to it.",
+            content={document.CONTENT_TYPE: OBJECT},
+            has_etag=True,
+            refuses=("not_found",),
+        )
+    }
 
     def get(self, _: Request, type: str, version: str) -> HttpResponse:
         try:

@@ -17,6 +17,20 @@ from events.access import Right
 from events.api import fields
 from events.api.members import told
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import (
+    AMOUNT,
+    COUNT,
+    LOG_SEQ,
+    MOMENT,
+    Shape,
+    choice,
+    listing,
+    or_null,
+    some_of,
+    text,
+    thing,
+)
 from events.api.paging import listed, page_by_name
 from events.api.problem import not_found
 from events.durable import held, status
@@ -28,8 +42,47 @@ from events.moments import rfc3339
 HELD_SHOWN = 100  # of each kind and subscription; many more are one fault, and their number says so
 
 
+_HELD = some_of(
+    thing(
+        "HeldStream",
+        {
+            "stream_id": text(),
+            "stream_type": text(),
+            "seq": LOG_SEQ,
+            "attempts": COUNT,
+            "last_error": text(),
+            "held_at": MOMENT,
+            "retry_at": or_null(MOMENT),
+            "parked_at": or_null(MOMENT),
+        },
+    ),
+    most=HELD_SHOWN,
+)
+SUBSCRIPTION = thing(
+    "Subscription",
+    {
+        "name": text(),
+        "kind": Shape({"enum": ["projection", "reaction", None]}),
+        "state": choice(status.Condition),
+        "checkpoint": COUNT,
+        "head": COUNT,
+        "lag_events": COUNT,
+        "lag_seconds": AMOUNT,
+        "stopped_reason": or_null(text()),
+        "failures": COUNT,
+        "last_error": or_null(text()),
+        "last_error_at": or_null(MOMENT),
+        "parked_count": COUNT,
+        "parked": _HELD,
+        "retrying_count": COUNT,
+        "retrying": _HELD,
+    },
+)
+SUBSCRIPTIONS = listing(SUBSCRIPTION)
+
+
 class SkipEvent(fields.Order):
-    reason = fields.Text()
+    reason = fields.Text(shape=text(most=held.REASON_LENGTH, filled=True))
 
 
 class Subscriptions(WritingDoor):
@@ -37,6 +90,14 @@ class Subscriptions(WritingDoor):
 
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_subscriptions",
+            "subscriptions",
+            "How far each reader of the log is, and what is parked",
+            answer=SUBSCRIPTIONS,
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         seq = self.head_seq()
@@ -49,6 +110,10 @@ class ParkedDoor(WritingDoor):
     """What is done to one parked stream; answers with its subscription."""
 
     rights: ClassVar = {"POST": Right.OPERATE}
+    parameters: ClassVar = {
+        "name": Parameter(text(least=1), "The subscription's name."),
+        "stream_id": Parameter(text(least=1), "The parked stream, such as an agent's id."),
+    }
 
     def object_exists(self) -> bool:
         # For what no name can hold, a database need not be asked.
@@ -82,6 +147,15 @@ class ParkedDoor(WritingDoor):
 class Retry(ParkedDoor):
     """POST /subscriptions/{name}/parked/{stream_id}/retry"""
 
+    operations: ClassVar = {
+        "POST": Operation(
+            "retry_parked",
+            "subscriptions",
+            "Try a parked stream again",
+            answer=SUBSCRIPTION,
+        )
+    }
+
     def go_on(self, once: Once | None, **_: Any) -> Answer:
         receipt = Receipt(self.answer, once)
         with transaction.atomic():  # no fact tells of it, so the key is kept by itself
@@ -95,6 +169,15 @@ class Skip(ParkedDoor):
     """POST /subscriptions/{name}/parked/{stream_id}/skip"""
 
     orders: ClassVar = {"POST": SkipEvent}
+    operations: ClassVar = {
+        "POST": Operation(
+            "skip_parked",
+            "subscriptions",
+            "Go on behind the event that a stream is parked at",
+            "For this subscription alone; the log keeps who did it, and why.",
+            answer=SUBSCRIPTION,
+        )
+    }
 
     def go_on(self, once: Once | None, **order: Any) -> Answer:
         receipt = Receipt(self.answer, once)

@@ -4,9 +4,46 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from events.api.openapi.shape import (
+    AMOUNT,
+    ANYTHING,
+    COUNT,
+    MOMENT,
+    choice,
+    listing,
+    or_null,
+    some_of,
+    text,
+    thing,
+)
 from events.facts import JSON, Number
 from events.moments import rfc3339
 from events.vocabulary import Usage
+
+_TRY = {
+    "agent_id": text(),
+    "status": choice(("assigned", "completed", "failed")),
+    "assigned_at": MOMENT,
+    "ended_at": or_null(MOMENT),
+    "execution_time_ms": or_null(AMOUNT),
+}
+_ERROR = {"error_code": or_null(text()), "error_message": or_null(text())}
+USAGE = thing("TaskUsage", {"input_tokens": COUNT, "output_tokens": COUNT})
+TASK = thing(
+    "Task",
+    {
+        "task_id": text(),
+        **_TRY,
+        "input": ANYTHING,
+        "result": ANYTHING,
+        "usage": or_null(USAGE),
+        **_ERROR,
+        "attempts": some_of(thing("TaskAttempt", {**_TRY, **_ERROR})).saying(
+            "The oldest first, the present one last."
+        ),
+    },
+)
+TASKS = listing(TASK)
 
 
 class Try(Protocol):

@@ -1,7 +1,7 @@
 """GET /events: a tenant's log, filtered and in pages; and one event."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from django.http import HttpResponse
@@ -10,6 +10,9 @@ from rest_framework.request import Request
 from events import timeline
 from events.access import Right
 from events.api.door import SEQ, TenantDoor, json_response
+from events.api.openapi import facts
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import COUNT, LOG_SEQ, or_null, some_of, thing, whole
 from events.api.problem import invalid_parameter, not_found
 from events.api.query import Query
 from events.cloudevents import STORED, UnknownSchema, check_schema, cloud_event
@@ -20,10 +23,25 @@ from events.timeline import AGENT_STREAM, Page, Wanted
 
 FILTERS = ("types", "actor", "correlation", "since", "until", "q")
 PAGING = ("after", "limit", "order", "schema", "min_seq")
+EVENT = facts.event_shape()
+EVENTS = thing(
+    "CloudEventList",
+    {
+        "items": some_of(EVENT),
+        "next": or_null(COUNT).saying("The last seq examined: send it as `after`. null: no more."),
+        "head": LOG_SEQ.saying("The last seq of the log."),
+    },
+)
 
 
 class EventsDoor(TenantDoor):
     """What every route that shows events has in common."""
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "after": Parameter(
+            whole(), "The seq after which to begin; with `order=desc` the one before which."
+        )
+    }
 
     def pinned_schema(self) -> str | None:
         wanted = self.query.text("schema")
@@ -75,6 +93,15 @@ class Events(EventsDoor):
     """GET /events"""
 
     known: ClassVar = {"GET": (*FILTERS, *PAGING, "agent")}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_events",
+            "events",
+            "The log, filtered and in pages",
+            "Whoever has read up to `next` has missed nothing.",
+            answer=EVENTS,
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         agent, own = self.query.pattern("agent"), self.principal.agent_id
@@ -87,6 +114,9 @@ class OneEvent(EventsDoor):
     """GET /events/{event_id}"""
 
     known: ClassVar = {"GET": ("schema", "min_seq")}
+    operations: ClassVar = {
+        "GET": Operation("read_event", "events", "One event", answer=EVENT),
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         self.pinned_schema()

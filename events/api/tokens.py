@@ -18,18 +18,53 @@ from events.access import Right
 from events.api import fields
 from events.api.members import gone, told
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Operation
+from events.api.openapi.shape import (
+    AGENT_ID,
+    MOMENT,
+    UUID,
+    choice,
+    listing,
+    or_null,
+    text,
+    thing,
+)
 from events.api.paging import cursor_of, key_after, listed, no_such_cursor
 from events.api.problem import not_found
 from events.idempotency import Answer, Receipt
-from events.models import Token
+from events.models import Role, Token
 from events.moments import parse_rfc3339, rfc3339
+
+NAME = text(most=tenants.TOKEN_NAME_LENGTH, least=1)
+ROLE = choice(Role)
+_TOKEN = {
+    "id": UUID,
+    "name": NAME,
+    "role": ROLE,
+    "agent_id": or_null(text()),
+    "created_at": MOMENT,
+    "expires_at": or_null(MOMENT),
+    "last_used_at": or_null(MOMENT),
+    "revoked_at": or_null(MOMENT),
+}
+TOKEN = thing("Token", _TOKEN)
+TOKENS = listing(TOKEN)
+ISSUED = thing(
+    "IssuedToken",
+    _TOKEN
+    | {
+        "token": or_null(text()).saying(
+            "The secret, shown this once. null: the request was repeated under its key."
+        )
+    },
+)
 
 
 class IssueToken(fields.Order):
-    name = fields.Text()
-    role = fields.Text()
-    agent_id = fields.Text(required=False, allow_null=True)
-    expires_at = fields.Moment(required=False, allow_null=True)
+    name = fields.Text(shape=NAME)
+    role = fields.Text(shape=ROLE)
+    agent_id = fields.Text(shape=AGENT_ID, required=False, allow_null=True)  # of the role agent
+    expires_at = fields.Moment(required=False, allow_null=True)  # to come
 
 
 def token_json(token: Token) -> dict[str, Any]:
@@ -55,6 +90,17 @@ class Tokens(WritingDoor):
     rights: ClassVar = {"GET": Right.OVERSEE, "POST": Right.ADMINISTER}
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
     orders: ClassVar = {"POST": IssueToken}
+    operations: ClassVar = {
+        "GET": Operation("list_tokens", "access", "The tenant's tokens", answer=TOKENS),
+        "POST": Operation(
+            "issue_token",
+            "access",
+            "Make a token",
+            "`agent_id` is for the role agent, which needs it.",
+            answer=ISSUED,
+            status=HTTPStatus.CREATED,
+        ),
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         limit, key = self.query.limit(), key_after(self.query, parts=2)
@@ -96,6 +142,16 @@ class OneToken(WritingDoor):
 
     rights: ClassVar = {"GET": Right.OVERSEE, "DELETE": Right.ADMINISTER}
     known: ClassVar = {"GET": ("min_seq",)}
+    operations: ClassVar = {
+        "GET": Operation("read_token", "access", "One token, without its secret", answer=TOKEN),
+        "DELETE": Operation(
+            "revoke_token",
+            "access",
+            "Revoke a token",
+            "Again is no error.",
+            status=HTTPStatus.NO_CONTENT,
+        ),
+    }
 
     def object_exists(self) -> bool:
         return self._token() is not None

@@ -6,6 +6,7 @@ from events.api.checkpoints import Checkpoints, Keys
 from events.api.export import LogExport
 from events.api.me import Me
 from events.api.members import Member, Members
+from events.api.openapi.door import OpenAPI
 from events.api.schemas import OneSchema, Schemas
 from events.api.subscriptions import Retry, Skip, Subscriptions
 from events.api.timeline import Events, OneEvent
@@ -16,6 +17,7 @@ _PARKED = "subscriptions/<name>/parked/<stream_id>"
 api_routes: list[URLPattern] = [
     path("keys", Keys.as_view()),
     path("me", Me.as_view()),
+    path("openapi.json", OpenAPI.as_view()),
     path("schemas", Schemas.as_view()),
     path("schemas/<type>/<version>", OneSchema.as_view()),
 ]

@@ -14,7 +14,8 @@ from projections.alerts.models import NAME_LENGTH, Kind
 from projections.alerts.rules import Rule
 from projections.outbound.post import BadUrl, Outbound
 
-NAME = re.compile(rf"\A[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}\Z")
+NAME_PATTERN = f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}"
+NAME = re.compile(rf"\A{NAME_PATTERN}\Z")
 EVENTS_LENGTH = 1_000
 MOST_TAGS = 20
 TAG_LENGTH = 256

@@ -10,6 +10,20 @@ from rest_framework.request import Request
 
 from events.access import Right
 from events.api.door import SEQ, json_response
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.parameters import named
+from events.api.openapi.shape import (
+    AMOUNT,
+    COUNT,
+    MOMENT,
+    Shape,
+    choice,
+    number,
+    or_null,
+    some_of,
+    text,
+    thing,
+)
 from events.api.problem import invalid_parameter
 from events.moments import rfc3339
 from projections.analytics.buckets import RESOLUTIONS, Resolution
@@ -31,6 +45,38 @@ USUAL: dict[Resolution, timedelta] = {
     "day": timedelta(days=30),
 }
 
+_MS = or_null(AMOUNT)
+_MEASURED = {
+    "completed": COUNT,
+    "failed": COUNT,
+    "completion_rate": or_null(number(0, 1)),
+    "throughput_per_minute": AMOUNT,
+    "execution_time_ms": thing(
+        "ExecutionTime", dict.fromkeys(("p50", "p95", "p99", "min", "max", "mean"), _MS)
+    ),
+    "tokens": thing(
+        "Tokens",
+        dict.fromkeys(("input_tokens", "output_tokens"), Shape({"type": "integer", "minimum": 0})),
+    ),
+}
+_REST = thing("OtherTasks", dict.fromkeys(("number", "completed", "failed"), COUNT))
+STATISTICS = thing(
+    "TaskStatistics",
+    {
+        "bucket": choice(RESOLUTIONS),
+        "since": MOMENT,
+        "until": MOMENT,
+        **_MEASURED,
+        "buckets": some_of(thing("TaskBucket", {"since": MOMENT, **_MEASURED})),
+        "agents_since": MOMENT,
+        "agents_until": MOMENT,
+        "agents": some_of(thing("AgentTasks", {"agent_id": text(), **_MEASURED})),
+        "other_agents": _REST,
+        "types": some_of(thing("AgentTypeTasks", {"agent_type": text(), **_MEASURED})),
+        "other_types": _REST,
+    },
+)
+
 
 class TaskAnalytics(ReaderDoor):
     """`until` is now where it is not said, `since` as much earlier as one usually looks back."""
@@ -38,6 +84,20 @@ class TaskAnalytics(ReaderDoor):
     reads = NAME
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("bucket", "min_seq", "since", "until")}
+    parameters: ClassVar = {
+        "bucket": named(RESOLUTIONS, f"`{DEFAULT}` without it."),
+        "since": Parameter(MOMENT, "From here on. Without it as far back as one usually looks."),
+        "until": Parameter(MOMENT, "Up to here. Without it up to now."),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "read_task_analytics",
+            "analytics",
+            "How tasks ended in a range of time",
+            "Definitions and errors: docs/analytics.md.",
+            answer=STATISTICS,
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         bucket = self._bucket()

@@ -16,33 +16,89 @@ from events.access import Right
 from events.api import fields
 from events.api.members import gone, told
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import (
+    AMOUNT,
+    COUNT,
+    MOMENT,
+    TEXT,
+    TRUTH,
+    Shape,
+    choice,
+    listing,
+    or_null,
+    some_of,
+    text,
+    thing,
+    whole,
+)
 from events.api.paging import listed, page_by_name
 from events.api.problem import not_found
 from events.idempotency import Answer, Receipt
 from events.moments import rfc3339
 from projections.alerts import rule_services, rules, validation
+from projections.alerts.models import Kind
 from projections.alerts.rule_services import Secrets
 from projections.alerts.rules import Rule
+from projections.outbound.post import URL_LENGTH
+
+NAME = text(pattern=f"^{validation.NAME_PATTERN}$")
+EVENTS = text(most=validation.EVENTS_LENGTH).saying(
+    "Types of events between commas; a `*` may end each. For a rule of the kind event."
+)
+TAG = text(most=validation.TAG_LENGTH, least=1)
+TAGS = some_of(TAG, most=validation.MOST_TAGS, once=True)
+THRESHOLD = Shape({"type": "number", "exclusiveMinimum": 0, "maximum": 1}).saying(
+    "The completion rate below which an alert opens. For a rule of the kind completion_rate."
+)
+MINUTES = whole(1, validation.MOST_MINUTES)
+TASKS = whole(1, validation.MOST_TASKS)
+EMAIL = Shape({"type": "string", "format": "email", "maxLength": validation.EMAIL_LENGTH})
+EMAILS = some_of(EMAIL, most=validation.MOST_TARGETS, once=True)
+URL = Shape({"type": "string", "format": "uri", "pattern": "^https://", "maxLength": URL_LENGTH})
+URLS = some_of(URL, most=validation.MOST_TARGETS, once=True)
+_RULE = {
+    "name": NAME,
+    "kind": choice(Kind),
+    "events": EVENTS,
+    "agent_tags": some_of(text()),
+    "threshold": or_null(AMOUNT),
+    "minutes": or_null(COUNT),
+    "minimum_tasks": COUNT,
+    "enabled": TRUTH,
+    "emails": some_of(text()),
+    "webhooks": some_of(text()).saying("To who may not change the rule, only where they lead."),
+    "built_in": TRUTH,
+    "created_at": or_null(MOMENT),
+}
+_SECRETS = Shape({"type": ["object", "null"], "additionalProperties": TEXT}).saying(
+    "URL → secret of each webhook that is new, shown this once. null: the request was repeated "
+    "under its key."
+)
+RULE = thing("AlertRule", _RULE)
+RULES = listing(RULE)
+CHANGED_RULE = thing("ChangedAlertRule", _RULE | {"webhook_secrets": _SECRETS})
+ROTATED = thing("RotatedSecret", {"url": text(), "webhook_secrets": _SECRETS})
 
 
 class ChangeRule(fields.Order):
-    events = fields.Text(required=False)
-    agent_tags = fields.Listed(child=fields.Text(), required=False)
-    threshold = fields.Number(required=False, allow_null=True)
-    minutes = fields.Whole(required=False, allow_null=True)
-    minimum_tasks = fields.Whole(required=False)
+    events = fields.Text(shape=EVENTS, required=False)
+    agent_tags = fields.Listed(child=fields.Text(shape=TAG), shape=TAGS, required=False)
+    threshold = fields.Number(shape=THRESHOLD, required=False, allow_null=True)
+    minutes = fields.Whole(shape=MINUTES, required=False, allow_null=True)
+    minimum_tasks = fields.Whole(shape=TASKS, required=False)
     enabled = fields.Truth(required=False)
-    emails = fields.Listed(child=fields.Text(), required=False)
-    webhooks = fields.Listed(child=fields.Text(), required=False)
+    emails = fields.Listed(child=fields.Text(shape=EMAIL), shape=EMAILS, required=False)
+    webhooks = fields.Listed(child=fields.Text(shape=URL), shape=URLS, required=False)
 
 
 class CreateRule(ChangeRule):
-    name = fields.Text()
-    kind = fields.Text(required=False)
+    name = fields.Text(shape=NAME)
+    kind = fields.Text(shape=choice(Kind), required=False)
 
 
 class RotateWebhookSecret(fields.Order):
-    url = fields.Text()
+    url = fields.Text(shape=URL)
 
 
 class RuleDoor(WritingDoor):
@@ -87,6 +143,19 @@ class AlertRules(RuleDoor):
     rights: ClassVar = {"GET": Right.OVERSEE, "POST": Right.OPERATE}
     known: ClassVar = {"GET": ("cursor", "limit", "min_seq")}
     orders: ClassVar = {"POST": CreateRule}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_alert_rules", "alerts", "What is trouble, and who is told", answer=RULES
+        ),
+        "POST": Operation(
+            "create_alert_rule",
+            "alerts",
+            "Make a rule",
+            answer=CHANGED_RULE,
+            status=HTTPStatus.CREATED,
+            refuses=("already_exists", "rule_violated"),
+        ),
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         seq = self.head_seq()
@@ -119,6 +188,19 @@ class OneAlertRule(RuleDoor):
     rights: ClassVar = {"GET": Right.OVERSEE, "PATCH": Right.OPERATE, "DELETE": Right.OPERATE}
     known: ClassVar = {"GET": ("min_seq",)}
     orders: ClassVar = {"PATCH": ChangeRule}
+    parameters: ClassVar = {"name": Parameter(NAME, "The rule's name.")}
+    operations: ClassVar = {
+        "GET": Operation("read_alert_rule", "alerts", "One rule", answer=RULE),
+        "PATCH": Operation("change_alert_rule", "alerts", "Change a rule", answer=CHANGED_RULE),
+        "DELETE": Operation(
+            "delete_alert_rule",
+            "alerts",
+            "Delete a rule",
+            "A built-in one can only be disabled. Its alerts stay.",
+            status=HTTPStatus.NO_CONTENT,
+            refuses=("rule_violated",),
+        ),
+    }
 
     def admit(self, request: Request) -> None:
         super().admit(request)
@@ -159,6 +241,14 @@ class RotateSecret(WritingDoor):
 
     rights: ClassVar = {"POST": Right.OPERATE}
     orders: ClassVar = {"POST": RotateWebhookSecret}
+    operations: ClassVar = {
+        "POST": Operation(
+            "rotate_webhook_secret",
+            "alerts",
+            "Give a webhook a new secret",
+            answer=ROTATED,
+        )
+    }
 
     def post(self, request: Request, **_: str) -> HttpResponse:
         order, once = self.order(request), self.once(request)

@@ -11,23 +11,66 @@ from events.access import Right
 from events.api import fields
 from events.api.members import told
 from events.api.once import WritingDoor, response_of
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.parameters import SOUGHT, one_of
+from events.api.openapi.shape import (
+    COUNT,
+    LOG_SEQ,
+    MOMENT,
+    UUID,
+    choice,
+    listing,
+    or_null,
+    some_of,
+    text,
+    thing,
+)
 from events.api.paging import cursor_of, key_after, listed, no_such_cursor
 from events.api.problem import not_found
 from events.idempotency import Answer, Receipt
 from events.moments import rfc3339
-from projections.alerts import alert_services
+from projections.alerts import alert_services, validation
 from projections.alerts.models import Alert, State
 from projections.api.door import ReaderDoor
 
 READER = "alerts"  # the subscription that opens and resolves them
 
 
+ALERT = thing(
+    "Alert",
+    {
+        "alert_id": UUID,
+        "rule": text(),
+        "agent_id": or_null(text()),
+        "state": choice(State),
+        "troubles": some_of(text()).saying("Types of events that have not ended yet."),
+        "detail": text(),
+        "recurrences": COUNT,
+        "opened_at": MOMENT,
+        "opened_seq": LOG_SEQ,
+        "event_id": or_null(UUID),
+        "last_at": MOMENT,
+        "last_seq": LOG_SEQ,
+        "lapses_at": or_null(MOMENT),
+        "acknowledged_at": or_null(MOMENT),
+        "acknowledged_by": or_null(text()),
+        "acknowledged_note": or_null(text()),
+        "resolved_at": or_null(MOMENT),
+        "resolved_by": or_null(text()),
+        "resolved_seq": or_null(LOG_SEQ),
+        "resolved_reason": or_null(text()),
+    },
+)
+ALERTS = listing(ALERT)
+SAID = text(most=validation.TEXT_LENGTH)
+
+
 class AcknowledgeAlert(fields.Order):
-    note = fields.Text(required=False, allow_null=True)
+    note = fields.Text(shape=SAID, required=False, allow_null=True)
 
 
 class ResolveAlert(fields.Order):
-    reason = fields.Text()
+    reason = fields.Text(shape=text(most=validation.TEXT_LENGTH, filled=True))
 
 
 class Alerts(ReaderDoor):
@@ -36,6 +79,16 @@ class Alerts(ReaderDoor):
     reads = READER
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("state", "rule", "agent", "cursor", "limit", "min_seq")}
+    parameters: ClassVar = {
+        "state": one_of(State, "How they stand."),
+        "rule": Parameter(SOUGHT, "The name of a rule."),
+        "agent": Parameter(SOUGHT, "The id of an agent."),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_alerts", "alerts", "What is in trouble or was", "The newest first.", answer=ALERTS
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         states = self.query.one_of("state", State.values)
@@ -61,6 +114,8 @@ class Alerts(ReaderDoor):
 class AlertDoor(WritingDoor):
     """A route of one alert."""
 
+    parameters: ClassVar = {"alert_id": Parameter(UUID, "The alert's id.")}
+
     def admit(self, request: Request) -> None:
         super().admit(request)
         alert_id = id_of(self.kwargs["alert_id"])
@@ -78,6 +133,7 @@ class OneAlert(AlertDoor, ReaderDoor):
     reads = READER
     rights: ClassVar = {"GET": Right.OVERSEE}
     known: ClassVar = {"GET": ("min_seq",)}
+    operations: ClassVar = {"GET": Operation("read_alert", "alerts", "One alert", answer=ALERT)}
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         seq = self.reflected_seq()
@@ -109,6 +165,16 @@ class Acknowledge(AlertCommand):
     """POST /alerts/{alert_id}/acknowledge"""
 
     orders: ClassVar = {"POST": AcknowledgeAlert}
+    operations: ClassVar = {
+        "POST": Operation(
+            "acknowledge_alert",
+            "alerts",
+            "Somebody is at it",
+            "Again is no error.",
+            answer=ALERT,
+            refuses=("rule_violated",),
+        )
+    }
 
     def run(self, order: dict[str, Any], **asked: Any) -> None:
         note = order.get("note") or ""
@@ -119,6 +185,15 @@ class Resolve(AlertCommand):
     """POST /alerts/{alert_id}/resolve"""
 
     orders: ClassVar = {"POST": ResolveAlert}
+    operations: ClassVar = {
+        "POST": Operation(
+            "resolve_alert",
+            "alerts",
+            "It is over, a person says",
+            answer=ALERT,
+            refuses=("rule_violated",),
+        )
+    }
 
     def run(self, order: dict[str, Any], **asked: Any) -> None:
         alert_services.resolve_alert(**asked, **order, by=self.context())

@@ -1,13 +1,17 @@
 """GET /tasks: the tenant's tasks, the newest first."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from events.access import Right
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.parameters import one_of
+from events.api.openapi.shape import MOMENT
 from events.api.paging import cursor_of, key_after, listed, whole_in
-from events.api.tasks import task_json
+from events.api.tasks import TASKS, task_json
 from events.confidential import reveal
 from events.patterns import Pattern
 from projections.api.door import ReaderDoor
@@ -23,6 +27,11 @@ class TaskList(ReaderDoor):
 
     reads = NAME
     known: ClassVar = {"GET": ("status", "since", "until", "cursor", "limit", "min_seq")}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "status": one_of(STATUSES, "How they are now."),
+        "since": Parameter(MOMENT, "Those that were assigned last at this moment or later."),
+        "until": Parameter(MOMENT, "Those that were assigned last before this moment."),
+    }
 
     def page_of(self, agent: Pattern | None) -> HttpResponse:
         """The page that the query asks for, of all agents or of some."""
@@ -52,6 +61,15 @@ class Tasks(TaskList):
     """GET /tasks"""
 
     known: ClassVar = {"GET": ("agent", *TaskList.known["GET"])}
+    operations: ClassVar = {
+        "GET": Operation(
+            "list_tasks",
+            "tasks",
+            "The tenant's tasks",
+            "The newest first. A task is with the agent that it was assigned to last.",
+            answer=TASKS,
+        )
+    }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
         agent, own = self.query.pattern("agent"), self.principal.agent_id

@@ -12,21 +12,48 @@ from rest_framework.request import Request
 
 from events.access import Right
 from events.api.door import SEQ, TenantDoor
+from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import TEXT, text
 from events.api.problem import forbidden, not_found
 from events.log import cursor
 from events.log.cursor import NotInTheLog, Position
-from projections.stream import reading
+from projections.stream import positions, reading
 from projections.stream.follower import Order
 from projections.stream.passes import Pass
 from projections.stream.wishes import HEADER, PARAMETERS, Wishes, read_wishes
 
 ORDER = "agentmesh.stream.order"  # the scope's key; None: a stream's head alone, for HEAD
 
+_ID = text(pattern=f"^{positions.ID}$")
+
 
 class Stream(TenantDoor):
     """A tenant's log, live and from any point."""
 
     known: ClassVar = {"GET": PARAMETERS}
+    parameters: ClassVar = {
+        "after": Parameter(_ID, "Begin after this seq; 0 is before the first."),
+        "lastEventId": Parameter(_ID, "Like `Last-Event-ID`, for who cannot send a header."),
+    }
+    operations: ClassVar = {
+        "GET": Operation(
+            "follow_events",
+            "events",
+            "The log as a stream of server-sent events",
+            "From where you say, or from now on: nothing lost, repeated or out of order. Each "
+            "event's `id` is a place to go on from, `event` its type, `data` a CloudEvent on one "
+            "line.",
+            content={"text/event-stream": TEXT},
+        )
+    }
+
+    @classmethod
+    def takes(cls, method: str) -> tuple[str, ...]:
+        return (*super().takes(method), HEADER)
+
+    @classmethod
+    def may_refuse(cls, method: str) -> frozenset[str]:
+        return super().may_refuse(method) - {"not_acceptable"}
 
     def authorize(self, request: Request) -> None:
         super().authorize(request)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from events.log.cursor import Position
 
-_ID = re.compile(r"(0|[1-9][0-9]{0,18})(?:-([0-9a-f]{8}))?")
+ID = r"(0|[1-9][0-9]{0,18})(?:-([0-9a-f]{8}))?"
+
+_ID = re.compile(ID)
 _MAX_SEQ = 2**63 - 1
 
 

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ from django.test import Client
 from events import tenants
 from events.log.proposal import Context
 from events.models import Role
+from tests.api import documented
 
 SOMEBODY = Context(actor="system:tests")
 HEARTBEAT = {
@@ -84,17 +86,47 @@ class Caller:
 
 @dataclass
 class People:
-    alice: Caller
-    bob: Caller
-    carol: Caller
-    mallory: Caller
+    """Each gets a token when called: to issue all for every test would take most of its time."""
+
+    acme: str
+    globex: str
+
+    @cached_property
+    def alice(self) -> Caller:
+        return _caller(self.acme, "alice", Role.ADMIN)
+
+    @cached_property
+    def bob(self) -> Caller:
+        return _caller(self.acme, "bob", Role.OPERATOR)
+
+    @cached_property
+    def carol(self) -> Caller:
+        return _caller(self.acme, "carol", Role.AUDITOR)
+
+    @cached_property
+    def mallory(self) -> Caller:
+        return _caller(self.globex, "mallory", Role.ADMIN)
 
     def agent(self, agent_id: str) -> Caller:
         """The agent of this id in acme, with its own token."""
         _, secret = tenants.issue_token(
-            self.alice.tenant, agent_id, Role.AGENT, agent_id=agent_id, by=SOMEBODY
+            self.acme, agent_id, Role.AGENT, agent_id=agent_id, by=SOMEBODY
         )
-        return Caller(self.alice.tenant, secret)
+        return Caller(self.acme, secret)
+
+
+@pytest.fixture(autouse=True)
+def documented_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked below /api/ is answered as the document says."""
+    request = Client.request
+
+    def checked(client: Client, **environ: Any) -> Any:
+        response = request(client, **environ)
+        if environ["PATH_INFO"].startswith("/api/"):
+            documented.check(environ["REQUEST_METHOD"], environ["PATH_INFO"], response)
+        return response
+
+    monkeypatch.setattr(Client, "request", checked)
 
 
 @pytest.fixture
@@ -106,16 +138,12 @@ def people_of(acme: str, globex: str) -> People:
     for slug in (acme, globex):
         tenants.create_tenant(slug)
 
-    def caller(tenant: str, name: str, role: Role) -> Caller:
-        return Caller(tenant, tenants.issue_token(tenant, name, role, by=SOMEBODY)[1])
-
     cache.clear()
-    return People(
-        alice=caller(acme, "alice", Role.ADMIN),
-        bob=caller(acme, "bob", Role.OPERATOR),
-        carol=caller(acme, "carol", Role.AUDITOR),
-        mallory=caller(globex, "mallory", Role.ADMIN),
-    )
+    return People(acme, globex)
+
+
+def _caller(tenant: str, name: str, role: Role) -> Caller:
+    return Caller(tenant, tenants.issue_token(tenant, name, role, by=SOMEBODY)[1])
 
 
 @pytest.fixture

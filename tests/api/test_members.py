@@ -145,8 +145,8 @@ class TestTokens:
         assert body_of(response)["errors"][0]["pointer"] == pointer
 
     def test_a_walk_sees_each_token_once(self, alice: Caller) -> None:
-        names = ["alice", "bob", "carol"]
-        for index in range(4):
+        names = ["alice"]
+        for index in range(6):
             names.append(f"t{index}")
             alice.made(alice.post("/tokens", {"name": names[-1], "role": "auditor"}))
         assert walk(alice, "/tokens?limit=2", "name") == names

@@ -3,6 +3,7 @@ belongs to globex. Every test gets its own, since nothing in the log is ever tak
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -35,14 +36,24 @@ class Person:
         return self.client.post(path, values)
 
 
-@dataclass(frozen=True)
+@dataclass
 class World:
+    """Carol and Mallory come when they are called: to let all in for every test took
+    most of its time."""
+
     acme: str
     globex: str
     alice: Person
     bob: Person
-    carol: Person
-    mallory: Person
+    person: Callable[..., Person]
+
+    @cached_property
+    def carol(self) -> Person:
+        return self.person("carol", **{self.acme: "auditor"})
+
+    @cached_property
+    def mallory(self) -> Person:
+        return self.person("mallory", **{self.globex: "admin"})
 
     def page(self, rest: str = "") -> str:
         return f"/admin/t/{self.acme}/{rest}"
@@ -100,12 +111,11 @@ def world(person: Callable[..., Person], fresh_slug: Callable[[str], str]) -> Wo
     tenants.create_tenant(acme)
     tenants.create_tenant(globex)
     return World(
-        acme=acme,
-        globex=globex,
+        acme,
+        globex,
         alice=person("alice", **{acme: "admin"}),
         bob=person("bob", **{acme: "operator"}),
-        carol=person("carol", **{acme: "auditor"}),
-        mallory=person("mallory", **{globex: "admin"}),
+        person=person,
     )
 
 

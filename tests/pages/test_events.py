@@ -20,10 +20,11 @@ from tests.pages.conftest import SETUP, World, text_of
 
 
 def test_the_list_is_newest_first_and_shows_times_in_utc_with_milliseconds(world: World) -> None:
+    carol = world.carol
     world.active_agent()
     newest = world.newest_event()
 
-    response = world.carol.get(world.page("events/"))
+    response = carol.get(world.page("events/"))
 
     shown = [event.seq for event in response.context["page"].rows]
     assert shown == list(range(newest.seq, 0, -1))

@@ -158,6 +158,7 @@ def test_a_token_that_does_not_fit_is_refused_and_says_why(
 
 def test_long_lists_go_on_where_they_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "PAGE", 2)
+    _ = world.carol  # a third member
     for name in ("a", "b", "b", "c", "d"):
         tenants.issue_token(world.acme, name, "operator", by=SETUP)
     names: list[str] = []
