@@ -112,11 +112,8 @@ class Follower:
     def offer(self, news: News) -> None:
         """New events of the tail. Who waits for just these gets them here and now: to wake a task
         for each takes several times as long, and the last of a thousand clients would feel it."""
-        if not self._is_ready_for(news):
-            self.wake()
-            return
-        body = self._of_interest(news)
-        if len(body) > CHUNK_BYTES:
+        body = self._of_interest(news) if self._is_ready_for(news) else None
+        if body is None or len(body) > CHUNK_BYTES:
             self.wake()
             return
         self.position = news.end
@@ -135,12 +132,17 @@ class Follower:
             and self._wire.connection.takes_more()
         )
 
-    def _of_interest(self, news: News) -> bytes:
+    def _of_interest(self, news: News) -> bytes | None:
+        """None: it cannot be said here; in the follower's own task it fails for this client alone,
+        and not for all who are offered the same."""
         order = self.order
-        if order.filter.wants_all:
-            return news.body(order.schema, show_origin=order.show_origin)
-        wanted = [entry for entry in news.entries if order.filter.wants(entry.row)]
-        return b"".join(self._frame(entry) for entry in wanted)
+        try:
+            if order.filter.wants_all:
+                return news.body(order.schema, show_origin=order.show_origin)
+            wanted = [entry for entry in news.entries if order.filter.wants(entry.row)]
+            return b"".join(self._frame(entry) for entry in wanted)
+        except Exception:  # noqa: BLE001 -- a caster may raise anything
+            return None
 
     def end(self, reason: str) -> None:
         """The client gets no further event, only `reason`, and not much time to take that."""
@@ -298,13 +300,14 @@ class Follower:
     def _send_at_once(self, body: bytes) -> None:
         """Only while the connection takes more, and this follower's task waits."""
         try:
-            self._wire.send(_part(body)).__await__().send(None)
-        except StopIteration:
-            self._sign_due = _now() + SIGN_OF_LIFE_SECONDS
-        except OSError:
+            _without_waiting(self._wire.send(_part(body)))
+        except Exception:
+            logger.exception("A stream of %s cannot be written to", self._tail.tenant)
+            if self._wire.connection is not None:
+                self._wire.connection.abort()
             self._leave()
         else:
-            raise RuntimeError("The server waits although its connection takes more.")
+            self._sign_due = _now() + SIGN_OF_LIFE_SECONDS
 
     async def _say_farewell(self) -> None:
         body = frames.farewell_frame(self._ending or "")
@@ -330,6 +333,17 @@ class Follower:
         if self._wire.connection is not None:
             self._wire.connection.abort()
             await asyncio.wait([listening], timeout=FAREWELL_SECONDS)
+
+
+def _without_waiting(sending: Awaitable[None]) -> None:
+    """Run to its end what has nothing to wait for."""
+    steps = sending.__await__()
+    try:
+        next(steps)
+    except StopIteration:
+        return
+    steps.close()
+    raise RuntimeError("The server waits although its connection takes more.")
 
 
 def _part(body: bytes) -> Message:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -39,6 +40,8 @@ class Client:
         self.finished = False
         self.aborted = False
         self.pieces: list[int] = []
+        self.last: bytes | None = None
+        self.fault: Exception | None = None  # of the next thing that is sent
         self._delay = delay
         self._gone = asyncio.Event()
         self._news = asyncio.Event()
@@ -71,7 +74,10 @@ class Client:
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if self._delay is not None:
             await asyncio.sleep(self._delay())
+        if self.fault is not None:
+            raise self.fault
         if message["type"] == "http.response.body":
+            self.last = message["body"]
             self.body += message["body"]
             self.pieces.append(len(message["body"]))
             self.finished = not message.get("more_body", False)
@@ -284,6 +290,74 @@ def test_a_client_that_does_not_read_is_cut_off_and_costs_a_bounded_buffer(
         assert max(client.pieces) < follower.CHUNK_BYTES + 2_000
         client.leave()
         await following[0]
+
+    run(scenario)
+
+
+def test_who_waits_for_the_same_gets_the_same_bytes_without_a_copy(acme: Fleet) -> None:
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+
+    async def scenario(streams: Streams) -> None:
+        clients = [Client(), Client()]
+        following = [await follow(streams, wanted, client) for client in clients]
+        for client in clients:
+            await client.has_heard(head.id)
+        await in_thread(acme.beat)
+        last = await in_thread(lambda: acme.ids[-1])
+        for client in clients:
+            await client.has_heard(last)
+            client.leave()
+        assert clients[0].last is clients[1].last
+        await asyncio.gather(*following)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("fault", [ConnectionResetError(), ZeroDivisionError("a fault of ours")])
+def test_what_fails_for_one_client_ends_that_one_alone(acme: Fleet, fault: Exception) -> None:
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+
+    async def scenario(streams: Streams) -> None:
+        failing, client = clients = [Client(), Client()]
+        following = [await follow(streams, wanted, each) for each in clients]
+        for each in clients:
+            await each.has_heard(head.id)
+        failing.fault = fault
+        await in_thread(acme.beat)
+        await client.has_heard(await in_thread(lambda: acme.ids[-1]))
+        await asyncio.wait_for(following[0], 5)
+        assert failing.ids == []
+        client.leave()
+        await following[1]
+
+    run(scenario)
+
+
+def test_a_form_that_cannot_be_made_ends_the_streams_of_who_asked_for_it(
+    acme: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+    make = tail.event_frame
+
+    def sometimes(*args: Any, schema: str | None, **options: Any) -> bytes:
+        if schema == "1.0":
+            raise ZeroDivisionError("a caster that fails")
+        return make(*args, schema=schema, **options)
+
+    monkeypatch.setattr(tail, "event_frame", sometimes)
+
+    async def scenario(streams: Streams) -> None:
+        pinned, client = Client(), Client()
+        failing = await follow(streams, replace(wanted, schema="1.0"), pinned)
+        following = await follow(streams, wanted, client)
+        for each in (pinned, client):
+            await each.has_heard(head.id)
+        await in_thread(acme.beat)
+        await client.has_heard(await in_thread(lambda: acme.ids[-1]))
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(failing, 5)
+        client.leave()
+        await following
 
     run(scenario)
 
