@@ -41,6 +41,9 @@ class Connection(Protocol):
     def takes_more(self) -> bool:
         """Whether `send` would write at once, and not wait for the client to read."""
 
+    def is_lost(self) -> bool:
+        """Whether nobody is there any more, so that nobody has to be answered."""
+
 
 @dataclass(eq=False)
 class Handover:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from events.api.handover import CONNECTION
+from events.api.handover import CONNECTION, Connection
 from projections.stream.follower import Message, Order, Receive, Send, Wire
 from projections.stream.opening import ORDER
 from projections.stream.streams import Streams
@@ -43,7 +43,10 @@ class StreamDoor:
             elif message["type"] == "http.response.start":
                 start = message
 
+        connection: Connection | None = scope.get("state", {}).get(CONNECTION)
         async with self._openings:
+            if connection is not None and connection.is_lost():
+                return  # left while it stood in line; to let it in would only make the line longer
             await self._django(scope, _without_body(receive), hold_back_what_begins_a_stream)
         if start is None:
             return
@@ -55,7 +58,6 @@ class StreamDoor:
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
-        connection = scope.get("state", {}).get(CONNECTION)
         await self._streams.follow(order, start, Wire(receive, send, connection))
 
 

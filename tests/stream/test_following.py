@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import pytest
 from django.db import connection, connections
 
+from events.api.handover import CONNECTION
 from events.bus import events_committed
 from events.log import cursor, read
 from events.log.cursor import BEGINNING, Position
 from events.patterns import Pattern
-from projections.stream import follower, tail
+from projections.stream import follower, frames, tail
+from projections.stream.door import OPENINGS_AT_ONCE, StreamDoor
 from projections.stream.follower import Order, Wire
 from projections.stream.passes import Pass
 from projections.stream.streams import Streams
@@ -85,6 +87,9 @@ class Client:
 
     def takes_more(self) -> bool:
         return self._delay is None
+
+    def is_lost(self) -> bool:
+        return self._gone.is_set()
 
     def abort(self) -> None:
         self.aborted = True
@@ -337,14 +342,14 @@ def test_a_form_that_cannot_be_made_ends_the_streams_of_who_asked_for_it(
     acme: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = order(acme, head := cursor.head(acme.tenant), head)
-    make = tail.event_frame
+    make = frames.event_frame
 
     def sometimes(*args: Any, schema: str | None, **options: Any) -> bytes:
         if schema == "1.0":
             raise ZeroDivisionError("a caster that fails")
         return make(*args, schema=schema, **options)
 
-    monkeypatch.setattr(tail, "event_frame", sometimes)
+    monkeypatch.setattr("projections.stream.tail.event_frame", sometimes)
 
     async def scenario(streams: Streams) -> None:
         pinned, client = Client(), Client()
@@ -459,3 +464,40 @@ def test_a_hole_in_the_log_ends_the_streams(
     run(scenario)
     assert heard in ([], acme.ids[3:4], acme.ids[3:5])
     assert "has no event 6" in caplog.text
+
+
+def test_who_has_left_while_it_stood_in_line_is_not_let_in() -> None:
+    """A thousand that come back at once, and lose patience, must not keep those out who stay."""
+    let_in: list[str] = []
+
+    async def django(scope: Any, receive: Any, send: Any) -> None:
+        let_in.append(scope["path"])
+        await asyncio.sleep(0.05)
+        await send(dict(START))
+
+    async def scenario() -> None:
+        door = StreamDoor(django, Streams())
+        staying, leaving = Client(), Client()
+        visits = [
+            (f"/{number}/stream", leaving if number % 2 else staying)
+            for number in range(4 * OPENINGS_AT_ONCE)
+        ]
+        coming = [
+            asyncio.create_task(
+                door(
+                    {"type": "http", "method": "GET", "path": path, "state": {CONNECTION: client}},
+                    client.wire.receive,
+                    client.wire.send,
+                )
+            )
+            for path, client in visits
+        ]
+        await asyncio.sleep(0)
+        leaving.leave()
+        await asyncio.gather(*coming)
+        first, rest = visits[:OPENINGS_AT_ONCE], visits[OPENINGS_AT_ONCE:]
+        assert let_in == [path for path, _ in first] + [
+            path for path, client in rest if client is staying
+        ]
+
+    asyncio.run(scenario())
