@@ -44,6 +44,7 @@ check: $(VENV)/development
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py schema_lock --check
 	$(PY) manage.py openapi --check
+	$(PY) manage.py asyncapi --check
 	@echo "$(PY) manage.py check --deploy --fail-level WARNING   (as deployed)"
 	@AGENTMESH_PUBLIC_URL=https://agentmesh.example AGENTMESH_HOST=0.0.0.0 \
 	  AGENTMESH_TRUSTED_PROXIES=10.0.0.0/8 \

@@ -18,14 +18,13 @@ django_application = get_asgi_application()
 # Only now: settings and models exist once Django is set up.
 from django.conf import settings  # noqa: E402
 
-from agentmesh_site.body_limit import BodyLimit  # noqa: E402
+from agentmesh_site.body_limit import BodyLimit, most_bytes  # noqa: E402
 from agentmesh_site.lifespan import Lifespan  # noqa: E402
 from events.api.handover import HandoverDoor  # noqa: E402
-from events.api.strict_json import MAX_BODY_BYTES  # noqa: E402
 from projections.stream.door import Application, StreamDoor  # noqa: E402
 from projections.stream.streams import Streams  # noqa: E402
 
-api_limited = BodyLimit(cast("ASGI3Application", django_application), MAX_BODY_BYTES, "/api/")
+api_limited = BodyLimit(cast("ASGI3Application", django_application), most_bytes)
 streams = Streams()
 handing_over = HandoverDoor(cast("Application", api_limited))
 door = ProxyHeadersMiddleware(

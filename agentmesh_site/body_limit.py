@@ -4,6 +4,9 @@ Django reads a whole body, to disk where it is large, before any view can refuse
 of a body that is too long is thrown away as it comes; the view sees that it was, and answers 413.
 """
 
+import re
+from collections.abc import Callable
+
 from uvicorn._types import (
     ASGI3Application,
     ASGIReceiveCallable,
@@ -12,22 +15,36 @@ from uvicorn._types import (
     Scope,
 )
 
+from events.api.strict_json import MAX_BODY_BYTES, MAX_BULK_BYTES
+
 THROWN_AWAY = 16 * 1024 * 1024  # more than this is not even listened to
+
+_BULK = re.compile(r"/api/v1/tenants/[^/]+/commands")
+
+
+def most_bytes(path: str) -> int | None:
+    """How long a body of this path may be, as its door says too; None where no API answers."""
+    if not path.startswith("/api/"):
+        return None
+    return MAX_BULK_BYTES if _BULK.fullmatch(path) else MAX_BODY_BYTES
 
 
 class BodyLimit:
-    """Passes on `most` bytes and one more, by which the view knows."""
+    """Passes on so many bytes as `most` says for the path, and one more, by which the view knows.
 
-    def __init__(self, application: ASGI3Application, most: int, below: str) -> None:
+    most: None where a path is not concerned.
+    """
+
+    def __init__(self, application: ASGI3Application, most: Callable[[str], int | None]) -> None:
         self.application = application
         self.most = most
-        self.below = below
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(self.below):
-            receive = _limited(receive, self.most + 1)
+        most = self.most(scope["path"]) if scope["type"] == "http" else None
+        if most is not None:
+            receive = _limited(receive, most + 1)
         await self.application(scope, receive, send)
 
 

@@ -8,13 +8,14 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from agentmesh_site import dashboard, health, permalinks
-from agentmesh_site.agent_tasks import AgentTasks
+from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
 from events.api.problem import no_such_path
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
 from events.pages import log, people, routes
+from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
 from projections.stream.urls import tenant_routes as stream_routes
 
@@ -54,12 +55,14 @@ admin_pages = [
 tenant_routes = [
     *agent_routes,
     path("agents/<agent_id>/tasks", AgentTasks.as_view()),
+    path("tasks", TenantTasks.as_view()),
     *event_routes,
     *projection_routes,
     *stream_routes,
 ]
 api_routes: list[URLPattern | URLResolver] = [
     *plain_routes,
+    *open_projection_routes,
     path("tenants/<tenant>/", include(tenant_routes)),
 ]
 

@@ -1,12 +1,17 @@
-"""How every command runs: load the agent, let it decide, append; a lost race is decided again."""
+"""How every command runs: load the agent, let it decide, append; a lost race is decided again.
+
+Or, with others, as part of a bulk: see `agents.bulk`.
+"""
 
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 from agents import claims, current, states
-from agents.claims import ClaimLost
+from agents.claims import Book, ClaimLost
 from agents.current import Loaded
 from agents.domain.errors import RuleViolated
 from agents.domain.state import Agent
@@ -54,8 +59,8 @@ class Outcome:
     """What a command did.
 
     facts: what it recorded, perhaps nothing, with confidential payloads sealed. seq: of the last
-    event of the append or, when nothing was recorded, of the agent as it stands. answer: what
-    `render` made.
+    event of the append or, when nothing was recorded, of the agent as it stands; in a bulk a place
+    (see `agents.bulk`). answer: what `render` made.
     """
 
     agent: Agent
@@ -74,12 +79,24 @@ class Request:
 
     if_version: refuse unless the agent is at this version. render: makes the door's answer from the
     agent after the command, its version and the recorded facts; kept under `once` when that is
-    given.
+    given. bulk: carry it out as part of this bulk, which appends later.
     """
 
     if_version: int | None = None
     render: Render | None = None
     once: Once | None = None
+    bulk: "Bulk | None" = None
+
+
+class Bulk(Protocol):
+    """Where commands wait for their common append; both raise what their namesakes here raise. The
+    outcome's seq is a place in the bulk, see `agents.bulk`."""
+
+    def run(self, agent_id: str, decide: Decide, by: Context, request: Request) -> Outcome: ...
+
+    def run_creation(
+        self, agent_id: str, facts: Sequence[DomainEvent], by: Context, request: Request
+    ) -> Outcome: ...
 
 
 NOTHING_SPECIAL = Request()
@@ -93,11 +110,11 @@ def run(
     request: Request = NOTHING_SPECIAL,
 ) -> Outcome:
     """Run one command on an agent that exists. Errors as in `agents.services`."""
+    if request.bulk is not None:
+        return request.bulk.run(agent_id, decide, by, request)
     loaded = current.load(tenant, agent_id)
     for attempt in range(1, TRIES + 1):
-        if request.if_version is not None and request.if_version != loaded.version:
-            raise VersionMismatch(agent_id, request.if_version, loaded.version)
-        facts = decide(loaded.agent)
+        facts = decided(loaded, decide, request)
         if not facts:
             return _nothing_happened(loaded, request)
         try:
@@ -125,6 +142,8 @@ def run_creation(
     request: Request = NOTHING_SPECIAL,
 ) -> Outcome:
     """Record the first facts of an agent. Raises AlreadyExists, AnsweredBefore."""
+    if request.bulk is not None:
+        return request.bulk.run_creation(agent_id, facts, by, request)
     try:
         return _record(tenant, None, facts, by, request)
     except VersionConflict:
@@ -135,6 +154,62 @@ def run_creation(
         raise
 
 
+def decided(loaded: Loaded, decide: Decide, request: Request) -> Sequence[DomainEvent]:
+    """What the command leads to.
+
+    Raises InvalidCommand; else VersionMismatch where the request names a version that is not the
+    agent's; else RuleViolated.
+    """
+    if request.if_version is None or request.if_version == loaded.version:
+        return decide(loaded.agent)
+    with suppress(RuleViolated):
+        decide(loaded.agent)  # a value that no agent could take is refused at any version
+    raise VersionMismatch(loaded.agent.agent_id, request.if_version, loaded.version)
+
+
+@dataclass(slots=True)
+class Step:
+    """What one command is about to record: facts decided at `version`, as they may be stored,
+    answered and told; the agent after them; the rows that go with them. keys: those of payloads."""
+
+    agent: Agent
+    version: int
+    facts: Sequence[DomainEvent]
+    by: Context
+    rows: list[Put]
+    keys: Sequence[Put]
+
+    @classmethod
+    def of(
+        cls, sealer: Sealer, loaded: Loaded | None, facts: Sequence[DomainEvent], by: Context
+    ) -> Self:
+        """No plain payload goes past this line. Raises RuleViolated for a task that was erased."""
+        before, version = (loaded.agent, loaded.version) if loaded else (None, 0)
+        try:
+            facts, keys = sealer.seal(facts)
+        except TaskErased as erased:
+            raise RuleViolated(str(erased), rule="task_erased") from None
+        agent, rows = states.on_the_way(before, version, facts)
+        return cls(agent, version, facts, by, [*rows, *keys], keys)
+
+    @property
+    def new_version(self) -> int:
+        return self.version + len(self.facts)
+
+    def answer(self, request: Request) -> Answer | None:
+        """What the door answers, kept where it is to be given once."""
+        if request.render is None:
+            return None
+        answer = request.render(self.agent, self.new_version, self.facts)
+        if request.once:
+            self.rows.append(request.once.put(answer, self.facts[-1].occurred_at))
+        return answer
+
+    def proposal(self) -> Proposal:
+        agent_id = self.agent.agent_id
+        return Proposal(current.STREAM, agent_id, self.version, self.facts, self.by, self.rows)
+
+
 def _record(
     tenant: str,
     loaded: Loaded | None,
@@ -142,30 +217,18 @@ def _record(
     by: Context,
     request: Request,
 ) -> Outcome:
-    before, version = (loaded.agent, loaded.version) if loaded else (None, 0)
-    facts, keys = _sealed(tenant, facts)
-    agent, rows = states.on_the_way(before, version, facts)
-    new_version = version + len(facts)
-    rows.append(current.put(loaded, agent, new_version))
-    rows += claims.rows(tenant, version, facts)
-    rows += keys
-    answer = request.render(agent, new_version, facts) if request.render else None
-    if request.once and answer:
-        rows.append(request.once.put(answer, facts[-1].occurred_at))
-    appended = append(tenant, Proposal(current.STREAM, agent.agent_id, version, facts, by, rows))
+    step = Step.of(Sealer(tenant), loaded, facts, by)
+    step.rows.append(current.put(loaded, step.agent, step.new_version))
+    step.rows += Book(tenant).rows(step.version, step.facts)
+    answer = step.answer(request)
+    appended = append(tenant, step.proposal())
     return Outcome(
-        agent, new_version, appended.seq, facts, answer.at(appended.seq) if answer else None
+        step.agent,
+        step.new_version,
+        appended.seq,
+        step.facts,
+        answer.at(appended.seq) if answer else None,
     )
-
-
-def _sealed(
-    tenant: str, facts: Sequence[DomainEvent]
-) -> tuple[Sequence[DomainEvent], Sequence[Put]]:
-    """The facts as they may be stored, answered and told. No plain payload goes past this line."""
-    try:
-        return Sealer(tenant).seal(facts)
-    except TaskErased as erased:
-        raise RuleViolated(str(erased), rule="task_erased") from None
 
 
 def _nothing_happened(loaded: Loaded, request: Request) -> Outcome:

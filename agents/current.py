@@ -4,11 +4,13 @@ The row is a shortcut and never the truth: it can be dropped at any time, and ev
 it, because a row that is behind its stream leads to a version that is taken.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Exists, OuterRef
 
 from agents.domain.deadlines import due_at, silent_at
 from agents.domain.evolve import fold
@@ -19,7 +21,9 @@ from events.log.rows import How, Put
 from events.models import Event
 
 STREAM = "agent"
-FOLD = 1  # raise it whenever `evolve` or the form of `Agent` changes: older rows are then replayed
+FOLD = 2  # raise it whenever `evolve` or the form of `Agent` changes: older rows are then replayed
+# The keys of `labels` begin with what no capability's name does.
+CAPABILITIES, TAGS = "-capabilities", "-tags"
 
 _decode = msgspec.json.Decoder(Agent).decode
 _encode = msgspec.json.encode
@@ -52,6 +56,36 @@ def load(tenant: str, agent_id: str) -> Loaded:
         return rebuild_agent(tenant, agent_id)
     version, seq, fold, state = row
     return loaded(tenant, agent_id, version=version, seq=seq, fold=fold, state=state)
+
+
+def load_many(
+    tenant: str, agent_ids: Collection[str], *, suspicious: bool = False
+) -> dict[str, Loaded | None]:
+    """These agents now, None for one that is not there: one query, and another for those without a
+    row. suspicious: rows that have contradicted the log are to be told from it, and replayed."""
+    found: dict[str, Loaded | None] = dict.fromkeys(agent_ids)
+    chosen = CurrentAgent.objects.filter(tenant=tenant, agent_id__in=found)
+    columns = ("agent_id", "version", "seq", "fold", "state")
+    for agent_id, version, seq, fold_number, state in chosen.values_list(*columns):
+        found[agent_id] = loaded(
+            tenant, agent_id, version=version, seq=seq, fold=fold_number, state=state
+        )
+    doubtful = [agent_id for agent_id, each in found.items() if each is None]
+    created = Event.objects.filter(
+        tenant=tenant, stream_type=STREAM, stream_id__in=doubtful, version=1
+    )
+    doubtful = list(created.values_list("stream_id", flat=True)) if doubtful else []
+    if suspicious:
+        its = Event.objects.filter(
+            tenant=OuterRef("tenant_id"), stream_type=STREAM, stream_id=OuterRef("agent_id")
+        )
+        is_newest = Exists(its.filter(version=OuterRef("version"))) & ~Exists(
+            its.filter(version=OuterRef("version") + 1)
+        )
+        doubtful += chosen.exclude(is_newest).values_list("agent_id", flat=True)
+    for agent_id in doubtful:
+        found[agent_id] = rebuild_agent(tenant, agent_id)
+    return found
 
 
 def loaded(
@@ -135,13 +169,16 @@ def columns(agent: Agent) -> dict[str, Any]:
         "health": str(agent.health),
         "labels": _encode(
             {
-                "capabilities": [c.name for c in agent.capabilities],
-                "tags": agent.tags,
+                CAPABILITIES: {c.name: c.proficiency_level for c in agent.capabilities},
+                TAGS: agent.tags,
             }
         ).decode(),
         "last_seen": agent.last_seen,
         "due_at": due_at(agent),
         "silent_at": silent_at(agent),
+        "tasks_completed": agent.tasks_completed,
+        "tasks_failed": agent.tasks_failed,
+        "idle_since": agent.idle_since,
     }
 
 

@@ -27,12 +27,18 @@ class CurrentAgent(models.Model):
     status = models.CharField(max_length=16)
     intent = models.CharField(max_length=16)
     health = models.CharField(max_length=16)
-    labels = models.TextField()  # JSON {"capabilities": [...], "tags": [...]}
+    # JSON {"-capabilities": {name: level}, "-tags": [...]}, in this order: the database reads it as
+    # text, for `agents.candidates`.
+    labels = models.TextField()
     last_seen = models.DateTimeField(null=True)
     # For the sweep; null: never. No index has them: each heartbeat changes both, and on PostgreSQL
     # the update of an indexed column makes new entries in all indexes of the table.
     due_at = models.DateTimeField(null=True)
     silent_at = models.DateTimeField(null=True)
+    # For choosing whom to give a task.
+    tasks_completed = models.BigIntegerField()
+    tasks_failed = models.BigIntegerField()
+    idle_since = models.DateTimeField(null=True)
 
     objects: ClassVar[TenantManager[Self]] = TenantManager()
 

@@ -22,11 +22,20 @@ from datetime import datetime
 
 from msgspec import UNSET, UnsetType
 
+from agents import routing
+from agents.candidates import Wanted
 from agents.command import NOTHING_SPECIAL, Outcome, Request, run, run_creation
 from agents.domain import decide
+from agents.domain.routing import ANYBODY, Preference, Requirement
 from events.facts import JSON, Number, utc_now
+from events.idempotency import Once
 from events.log.proposal import Context
 from events.vocabulary import Capability, Usage
+
+
+def new_agent_id() -> str:
+    """For an agent whose maker names none."""
+    return f"agent-{secrets.token_hex(6)}"
 
 
 def create_agent(
@@ -45,7 +54,7 @@ def create_agent(
     now: datetime | None = None,
 ) -> Outcome:
     """Register a new agent; without an id it gets one."""
-    agent_id = f"agent-{secrets.token_hex(6)}" if agent_id is None else agent_id
+    agent_id = new_agent_id() if agent_id is None else agent_id
     facts = decide.create(
         agent_id=agent_id,
         tenant_id=tenant,
@@ -279,6 +288,28 @@ def assign_task(
         by,
         request,
     )
+
+
+def route_task(
+    *,
+    tenant: str,
+    task_id: str,
+    required: Sequence[Requirement],
+    prefer: Preference = ANYBODY,
+    input: JSON = None,
+    by: Context,
+    render: routing.Render | None = None,
+    once: Once | None = None,
+    now: datetime | None = None,
+) -> Outcome:
+    """Give a task to the best available agent that can do it (`agents.domain.routing` says who is).
+
+    `render` makes the door's answer of the agent with its task, how well it is suited, and what is
+    recorded.
+    Raises NoAgent and TooManyOthers too; whether the task is taken is asked before any candidate.
+    """
+    order = routing.Order(task_id=task_id, wanted=Wanted(required, prefer), input=input)
+    return routing.assign_to_best(tenant, order, by, render=render, once=once, now=now)
 
 
 def complete_task(

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
-from django.db.models import OuterRef, Subquery
 
-from agents.claims import ClaimLost
+from agents import claims
+from agents.claims import Book, ClaimLost
 from agents.current import STREAM
 from agents.models import TaskClaim
 from events.facts import JSON, DomainEvent, Moment, Number
@@ -77,7 +77,7 @@ _attempts = msgspec.json.Decoder(list[Attempt]).decode
 
 def find(tenant: str, task_id: str) -> Task:
     """The task now. Raises TaskNotFound."""
-    claim = _claim(tenant, task_id)
+    claim = claims.find(tenant, task_id)
     if claim is None:
         raise TaskNotFound(task_id)
     task = _assigned(claim)
@@ -106,49 +106,36 @@ def find(tenant: str, task_id: str) -> Task:
 
 def holder(tenant: str, task_id: str) -> str | None:
     """Whose task it is or was last; None when there is no such task."""
-    claims = TaskClaim.objects.filter(tenant=tenant, task_id=task_id)
-    return claims.values_list("agent_id", flat=True).first()
+    held = TaskClaim.objects.filter(tenant=tenant, task_id=task_id)
+    return held.values_list("agent_id", flat=True).first()
 
 
-def after(tenant: str, facts: Sequence[DomainEvent]) -> Task:
-    """The task that these facts, about to be appended, assign or end. Raises ClaimLost."""
+def after(book: Book, facts: Sequence[DomainEvent]) -> Task:
+    """The task that these facts, about to be appended, assign or end, by the claims before them.
+
+    Raises ClaimLost.
+    """
     for fact in facts:
         if isinstance(fact, AgentTaskAssignedEvent):
-            earlier = TaskClaim.objects.filter(tenant=tenant, task_id=fact.task_id)
-            attempts = earlier.values_list("attempts", flat=True).first()
+            standing = book.find(fact.task_id)
             return Task(
                 task_id=fact.task_id,
                 agent_id=fact.agent_id,
                 status=Status.ASSIGNED.value,
                 assigned_at=fact.assigned_at,
                 input=fact.input,
-                earlier=_attempts(attempts) if attempts else (),
+                earlier=_attempts(standing.attempts) if standing else (),
             )
         if isinstance(fact, AgentTaskCompletedEvent | AgentTaskFailedEvent):
-            claim = _claim(tenant, fact.task_id)
+            claim = book.find(fact.task_id)
             if claim is None:
-                raise ClaimLost(tenant, fact.task_id, fact.agent_id)
+                raise ClaimLost(book.tenant, fact.task_id, fact.agent_id)
             return _ended(_assigned(claim), fact)
     raise ValueError("None of these facts is about a task.")
 
 
-def _claim(tenant: str, task_id: str) -> TaskClaim | None:
-    """The claim, with its assigning event: `assigning` is the data, in version `assigning_as`."""
-    assigning = Event.objects.filter(
-        tenant=OuterRef("tenant_id"),
-        stream_type=STREAM,
-        stream_id=OuterRef("agent_id"),
-        version=OuterRef("assigned_version"),
-    )
-    claims = TaskClaim.objects.filter(tenant=tenant, task_id=task_id)
-    return claims.annotate(
-        assigning=Subquery(assigning.values("data")),
-        assigning_as=Subquery(assigning.values("schema_version")),
-    ).first()
-
-
 def _assigned(claim: TaskClaim) -> Task:
-    data: str | None = claim.assigning  # type: ignore[attr-defined]  # annotated by _claim
+    data: str | None = claim.assigning  # type: ignore[attr-defined]  # annotated by the book
     version: str = claim.assigning_as  # type: ignore[attr-defined]  # the same
     assigned = decoder(AgentTaskAssignedEvent.wire_type(), version)(data) if data else None
     return Task(

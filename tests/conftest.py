@@ -29,6 +29,7 @@ __all__ = ["in_scratch_database", "quiet_database", "quiet_env", "scratch_databa
 
 # What knows no database is proven once, in the run on SQLite.
 NO_DATABASE = [
+    "asyncapi/test_document.py",
     "domain",
     "house/test_cache_and_email.py",
     "house/test_environment.py",

@@ -1,6 +1,6 @@
 """GET and POST /agents, GET and PATCH /agents/{id}, and one agent's events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from agents.command import Outcome
 from agents.current import AgentNotFound, Loaded
 from agents.domain.state import Agent
 from agents.history import Point
-from events.access import Right
+from events.access import Principal, Right
 from events.api.door import TenantDoor
 from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.parameters import PATTERN, one_of, pattern
@@ -100,34 +100,42 @@ class Agents(AgentsDoor):
         return listed(items, cursor, head if seq is None else seq)
 
     def post(self, request: Request, **_: str) -> HttpResponse:
-        fields = self._own(request)
-        once = self.once(request)
-        asked = command.Request(render=self._created, once=once)
+        body = request.data
+        if isinstance(body, dict) and (why := refused_creation(self.principal, body)):
+            raise self.denied(request, why)
+        fields, once = self.order(request), self.once(request)
+        asked = command.Request(render=self.render, once=once)
         by = self.context()
 
         def execute() -> HttpResponse:
-            return self.answer(
-                services.create_agent(tenant=self.tenant, **fields, by=by, request=asked)
-            )
+            return self.answer(self.run(fields, tenant=self.tenant, by=by, request=asked))
 
         return self.answer_once(once, execute)
 
-    def _own(self, request: Request) -> dict[str, Any]:
-        """The order's fields. An agent creates itself, under its own id, and nothing else."""
-        own = self.principal.agent_id
-        body = request.data
-        if own is not None and isinstance(body, dict) and body.get("agent_id", own) != own:
-            raise self.denied(request, f"This token may create the agent {own} alone.")
-        fields = self.order(request)
-        if own is not None:
-            fields["agent_id"] = own
-        fields["capabilities"] = [Capability(**each) for each in fields["capabilities"]]
-        return fields
+    def run(self, fields: dict[str, Any], **asked: Any) -> Outcome:
+        """Call the service. An agent that creates itself need not say its name."""
+        agent_id = fields.pop("agent_id", self.principal.agent_id)
+        capabilities = [Capability(**each) for each in fields.pop("capabilities")]
+        return services.create_agent(
+            agent_id=agent_id, capabilities=capabilities, **fields, **asked
+        )
+
+    @property
+    def render(self) -> command.Render:
+        return self._created
 
     def _created(self, agent: Agent, version: int, facts: Sequence[DomainEvent]) -> Answer:
         location = f"/api/v1/tenants/{self.tenant}/agents/{agent.agent_id}"
         body = agent_json(agent, version, None)
         return Answer(HTTPStatus.CREATED, body, location, version=version)
+
+
+def refused_creation(principal: Principal, body: Mapping[str, Any]) -> str | None:
+    """Why whoever asks may not create this agent: an agent creates itself and no other."""
+    own = principal.agent_id
+    if own is None or body.get("agent_id", own) == own:
+        return None
+    return f"This token may create the agent {own} alone."
 
 
 class OneAgent(CommandDoor):

@@ -168,7 +168,7 @@ class AssignTask(PostDoor):
     @property
     def render(self) -> command.Render:
         def assigned(agent: Agent, version: int, facts: Sequence[DomainEvent]) -> Answer:
-            task = tasks.after(self.tenant, facts)
+            task = tasks.after(self.claims, facts)
             location = f"/api/v1/tenants/{self.tenant}/tasks/{task.task_id}"
             return Answer(HTTPStatus.CREATED, task_json(task), location)
 
@@ -188,7 +188,7 @@ class TaskCommand(PostDoor):
     @property
     def render(self) -> command.Render:
         def ended(agent: Agent, version: int, facts: Sequence[DomainEvent]) -> Answer:
-            return Answer(HTTPStatus.OK, task_json(tasks.after(self.tenant, facts)))
+            return Answer(HTTPStatus.OK, task_json(tasks.after(self.claims, facts)))
 
         return ended
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from agents import command
 from agents.api import shapes
-from agents.claims import ClaimLost
+from agents.claims import Book, ClaimLost
 from agents.command import AlreadyExists, Outcome, RaceLost, VersionMismatch
 from agents.current import STREAM, AgentNotFound
 from agents.domain import limits
@@ -59,7 +59,7 @@ def _changed(error: VersionMismatch) -> Problem:
     )
 
 
-def _overtaken(_: Exception) -> Problem:
+def overtaken(_: Exception) -> Problem:
     return Problem(HTTPStatus.CONFLICT, "conflict", "Others were first every time. Try again.")
 
 
@@ -70,7 +70,7 @@ DOMAIN_REFUSALS: Refusals = (
     (RuleViolated, _rule_violated),
     (VersionMismatch, _changed),
     (AlreadyExists, lambda e: Problem(HTTPStatus.CONFLICT, "already_exists", str(e))),
-    ((RaceLost, RowRefused), _overtaken),
+    ((RaceLost, RowRefused), overtaken),
     (ClaimLost, lambda error: unavailable(str(error))),
 )
 
@@ -104,7 +104,12 @@ class AgentDoor(AgentsDoor):
 
 
 class CommandDoor(AgentDoor):
-    """One command on one agent. `run` calls the service with the checked fields."""
+    """One command on one agent. `run` calls the service with the checked fields.
+
+    book: the claims of the bulk that the command is part of, see `agents.api.bulk`.
+    """
+
+    book: Book | None = None
 
     @classmethod
     def takes(cls, method: str) -> tuple[str, ...]:
@@ -133,6 +138,11 @@ class CommandDoor(AgentDoor):
     @property
     def render(self) -> command.Render:
         raise NotImplementedError
+
+    @property
+    def claims(self) -> Book:
+        """The claims as they stand before the command."""
+        return self.book or Book(self.tenant)
 
 
 class PostDoor(CommandDoor):

@@ -2,6 +2,7 @@
 stands here for the document of the API alone."""
 
 from agents.api import shapes
+from agents.domain.routing import MAX_REQUIRED
 from events.api.fields import (
     MOST_ITEMS,
     AnyJSON,
@@ -17,6 +18,7 @@ from events.api.fields import (
 from events.api.openapi.shape import Shape
 
 CAPABILITIES = Shape({"minItems": 1, "maxItems": MOST_ITEMS})
+REQUIRED = Shape({"minItems": 1, "maxItems": MAX_REQUIRED})
 
 
 class CapabilityOrder(Order):
@@ -77,6 +79,27 @@ class AssignTask(Order):
     input = AnyJSON(shape=shapes.PAYLOAD, required=False)
 
 
+class RequiredCapability(Order):
+    """At this level or above; 1 where none is given."""
+
+    name = Text(shape=shapes.KEY)
+    min_level = Whole(shape=shapes.LEVEL, required=False)
+
+
+class PreferOrder(Order):
+    """Agents that are and have all of it come before all others."""
+
+    agent_id = Text(shape=shapes.AGENT_ID, required=False)
+    tags = Listed(child=Text(shape=shapes.TAG), shape=shapes.TAGS, required=False)
+
+
+class RouteTask(Order):
+    task_id = Text(shape=shapes.KEY)
+    required_capabilities = Listed(child=RequiredCapability(), shape=REQUIRED)
+    input = AnyJSON(shape=shapes.PAYLOAD, required=False)
+    prefer = PreferOrder(required=False, allow_null=True)
+
+
 class UsageOrder(Order):
     input_tokens = Whole(shape=shapes.TOKENS)
     output_tokens = Whole(shape=shapes.TOKENS)
@@ -95,3 +118,18 @@ class FailTask(Order):
 
 class Erase(Order):
     reason = Text(shape=shapes.REASON)
+
+
+# In a bulk an order has no path, so its body names what the path would.
+
+
+class UpgradeNamedCapability(UpgradeCapability):
+    name = Text(shape=shapes.KEY)
+
+
+class CompleteNamedTask(CompleteTask):
+    task_id = Text(shape=shapes.KEY)
+
+
+class FailNamedTask(FailTask):
+    task_id = Text(shape=shapes.KEY)

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from agents.api import commands
 from agents.api.agents import AgentEvents, Agents, OneAgent, OneTask
+from agents.api.bulk import Commands
 from agents.api.diff import AgentDiff
 from agents.api.erasure import EraseAgent, EraseTask
 
@@ -25,6 +26,7 @@ tenant_routes: list[URLPattern] = [
     path(f"{_AGENT}/tasks/<task_id>/complete", commands.CompleteTask.as_view()),
     path(f"{_AGENT}/tasks/<task_id>/fail", commands.FailTask.as_view()),
     path(f"{_AGENT}/erase", EraseAgent.as_view()),
+    path("commands", Commands.as_view()),
     path("tasks/<task_id>", OneTask.as_view()),
     path("tasks/<task_id>/erase", EraseTask.as_view()),
 ]

@@ -124,6 +124,7 @@ def _task_completed(agent: Agent, event: AgentTaskCompletedEvent) -> Agent:
         current_task_id=None,
         current_task_assigned_at=None,
         tasks_completed=agent.tasks_completed + 1,
+        last_task_ended_at=event.completed_at,
     )
 
 
@@ -133,6 +134,7 @@ def _task_failed(agent: Agent, event: AgentTaskFailedEvent) -> Agent:
         current_task_id=None,
         current_task_assigned_at=None,
         tasks_failed=agent.tasks_failed + 1,
+        last_task_ended_at=event.failed_at,
     )
 
 

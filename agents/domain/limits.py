@@ -114,20 +114,20 @@ def check_error(message: object, code: object) -> None:
         check_text(code, "error_code", most=MAX_ERROR_CODE)
 
 
-def check_tags(value: object) -> None:
+def check_tags(value: object, field: str = "tags") -> None:
     """A list or tuple of different tags; none has `,` or `*`, which mean something in filters."""
     if not isinstance(value, list | tuple):
-        raise InvalidCommand("tags", "must be a list of texts.")
+        raise InvalidCommand(field, "must be a list of texts.")
     if len(value) > MAX_TAGS:
-        raise InvalidCommand("tags", f"must be at most {MAX_TAGS}; there are {len(value)}.")
+        raise InvalidCommand(field, f"must be at most {MAX_TAGS}; there are {len(value)}.")
     seen: set[str] = set()
     for index, tag in enumerate(value):
-        field = f"tags/{index}"
-        check_filled_text(tag, field, most=MAX_TAG)
+        own = f"{field}/{index}"
+        check_filled_text(tag, own, most=MAX_TAG)
         if any(c in ",*" or unicodedata.category(c) == "Cc" for c in tag):
-            raise InvalidCommand(field, "must not contain a comma, a * or a control character.")
+            raise InvalidCommand(own, "must not contain a comma, a * or a control character.")
         if tag in seen:
-            raise InvalidCommand(field, "must be given once; this tag stands before already.")
+            raise InvalidCommand(own, "must be given once; this tag stands before already.")
         seen.add(tag)
 
 

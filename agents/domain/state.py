@@ -69,6 +69,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     paused_until: Moment | None = None
     pause_reason: str | None = None
     terminated_at: Moment | None = None
+    last_task_ended_at: Moment | None = None
 
     @property
     def status(self) -> Status:
@@ -94,6 +95,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     def seen_or_activated_at(self) -> datetime:
         """Where the health timeout counts from."""
         return self.last_seen or self.activated_at or self.created_at
+
+    @property
+    def idle_since(self) -> datetime | None:
+        """Since when it has had no task, were it idle now; None before its activation."""
+        return self.last_task_ended_at or self.activated_at
 
     def level_of(self, capability_name: str) -> int | None:
         """The proficiency level, 1 to 5; None when the agent cannot do it."""

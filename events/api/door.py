@@ -21,6 +21,7 @@ from events.api import strict_json
 from events.api.authentication import principal_of, require_somebody
 from events.api.fields import Nothing, Order, checked
 from events.api.openapi.operation import Operation, Parameter
+from events.api.openapi.shape import Shape
 from events.api.problem import (
     Problem,
     forbidden,
@@ -50,10 +51,12 @@ class Door(APIView):
     for_anybody = False  # without login
     orders: ClassVar[Mapping[str, type[Order]]] = {}  # method → what its body is
     refusals: ClassVar[Refusals] = REFUSALS
+    most_body_bytes: ClassVar[int] = strict_json.MAX_BODY_BYTES
     # For the document of the API (docs/openapi.md): method → what the rest does not say, and those
     # parameters that mean something else here than on other paths.
     operations: ClassVar[Mapping[str, Operation]] = {}
     parameters: ClassVar[Mapping[str, Parameter]] = {}
+    bodies: ClassVar[Mapping[str, Shape]] = {}  # method → what its body is, where that is no Order
 
     @classmethod
     def takes(cls, method: str) -> tuple[str, ...]:
@@ -81,9 +84,9 @@ class Door(APIView):
         """Read the body once, up to the limit, whether it came with its length or in chunks."""
         self.broken_body: Problem | None = None
         try:
-            raw = strict_json.read_body(request)
+            raw = strict_json.read_body(request, self.most_body_bytes)
             if raw is None:
-                self.broken_body = strict_json.too_large()
+                self.broken_body = strict_json.too_large(self.most_body_bytes)
         except Problem as broken:
             self.broken_body, raw = broken, b""
         self.raw_body = raw or b""
@@ -140,7 +143,7 @@ class Door(APIView):
         problem = self.problem_for(exc)
         if problem is None:
             raise exc
-        if self.is_admitted and problem.status in _AFTER_THE_OBJECT and not self.object_exists():
+        if self.is_admitted and problem.status in AFTER_THE_OBJECT and not self.object_exists():
             problem = not_found()
         return problem.response()
 
@@ -167,7 +170,8 @@ class Door(APIView):
         return [strict_json.StrictJSONParser()]
 
 
-_AFTER_THE_OBJECT = frozenset(
+# What is not said of a thing that is not there.
+AFTER_THE_OBJECT = frozenset(
     {
         HTTPStatus.FORBIDDEN,
         HTTPStatus.METHOD_NOT_ALLOWED,

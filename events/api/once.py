@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from django.http import HttpResponse
@@ -23,7 +24,13 @@ from events.idempotency import Answer, AnsweredBefore, KeyReused, Once
 
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
+KEY_FORM = "must be 1 to 255 printable ASCII characters."
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+def is_key(text: str) -> bool:
+    """Whether an idempotency key can be this."""
+    return _KEY.fullmatch(text) is not None
 
 
 class WritingDoor(TenantDoor):
@@ -45,16 +52,16 @@ class WritingDoor(TenantDoor):
         key = request.headers.get(KEY)
         if key is None:
             return None
-        if not _KEY.fullmatch(key):
-            raise invalid_header(KEY, "must be 1 to 255 printable ASCII characters.")
+        if not is_key(key):
+            raise invalid_header(KEY, KEY_FORM)
+        return self.once_of(key, method=request.method or "", path=request.path, body=self.raw_body)
+
+    def once_of(self, key: str, *, method: str, path: str, body: bytes) -> Once:
+        """What this principal asks for under a key."""
+        # Two tokens may have one name, and so one actor.
+        principal = str(token.pk) if (token := self.principal.token) else self.principal.actor
         return Once.of(
-            tenant=self.tenant,
-            # Two tokens may have one name, and so one actor.
-            principal=str(token.pk) if (token := self.principal.token) else self.principal.actor,
-            method=request.method or "",
-            path=request.path,
-            key=key,
-            body=self.raw_body,
+            tenant=self.tenant, principal=principal, method=method, path=path, key=key, body=body
         )
 
     def answer_once(self, once: Once | None, execute: Callable[[], HttpResponse]) -> HttpResponse:
@@ -79,10 +86,19 @@ class WritingDoor(TenantDoor):
 
     def respond(self, answer: Answer) -> HttpResponse:
         """The answer as this principal may read it now. Kept answers hold payloads sealed."""
-        (body,) = reveal.of_tasks(
-            self.tenant, [answer.body], plain=self.principal.may(Right.READ_PAYLOADS)
-        )
-        return response_of(replace(answer, body=body))
+        body = answer.body
+        if isinstance(body, list):
+            shown = self._revealed([item.get("body", {}) for item in body])
+            items = zip(body, shown, strict=True)
+            return response_of(
+                replace(answer, body=[{**i, "body": b} if b else i for i, b in items])
+            )
+        (shown_body,) = self._revealed([body])
+        return response_of(replace(answer, body=shown_body))
+
+    def _revealed(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        plain = self.principal.may(Right.READ_PAYLOADS)
+        return reveal.of_tasks(self.tenant, bodies, plain=plain)
 
     def _replay(self, once: Once) -> HttpResponse | None:
         try:

@@ -25,6 +25,7 @@ TITLES = {
     "rule_violated": "A rule forbids it",
     "already_exists": "It exists already",
     "conflict": "Others were first",
+    "no_agent": "No agent can take it now",
     "in_progress": "The same request is still running",
     "version_mismatch": "It has changed",
     "too_large": "Too large",
@@ -44,6 +45,7 @@ STATUSES = {
     "rule_violated": HTTPStatus.CONFLICT,
     "already_exists": HTTPStatus.CONFLICT,
     "conflict": HTTPStatus.CONFLICT,
+    "no_agent": HTTPStatus.CONFLICT,
     "in_progress": HTTPStatus.CONFLICT,
     "version_mismatch": HTTPStatus.PRECONDITION_FAILED,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -56,7 +58,8 @@ STATUSES = {
 
 
 class Problem(Exception):
-    """A refusal. `errors` say where: {"pointer" | "parameter" | "header": …, "detail": …}."""
+    """A refusal. `errors` say where: {"pointer" | "parameter" | "header": …, "detail": …};
+    `reasons`, where a code has them, say why: {"code": …, "detail": …, …}."""
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         rule: str | None = None,
         current_task_id: str | None = None,
+        reasons: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -77,6 +81,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.rule = rule
         self.current_task_id = current_task_id
+        self.reasons = reasons
 
     def body(self) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -90,6 +95,8 @@ class Problem(Exception):
             found["rule"] = self.rule
         if self.current_task_id is not None:
             found["current_task_id"] = self.current_task_id
+        if self.reasons:
+            found["reasons"] = list(self.reasons)
         if self.errors:
             found["errors"] = list(self.errors)
         return found

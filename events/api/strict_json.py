@@ -17,6 +17,7 @@ from rest_framework.parsers import BaseParser
 from events.api.problem import Problem, invalid
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_BULK_BYTES = 8 * MAX_BODY_BYTES  # of many commands at once
 MAX_DEPTH = 64
 MAX_DIGITS = 64  # more than any number needs that a 64-bit integer or float can hold
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -36,26 +37,26 @@ class StrictJSONParser(BaseParser):
         return parse(stream.read())
 
 
-def read_body(request: HttpRequest) -> bytes | None:
-    """The bytes of the body; None when there are more than MAX_BODY_BYTES."""
+def read_body(request: HttpRequest, most: int = MAX_BODY_BYTES) -> bytes | None:
+    """The bytes of the body; None when there are more than `most`."""
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if declared.isascii() and declared.isdigit() and len(declared) < 20:  # noqa: PLR2004
-        if int(declared) > MAX_BODY_BYTES:
+        if int(declared) > most:
             return None
     elif declared != "0":
         return None
     try:
-        raw = request.read(MAX_BODY_BYTES + 1)
+        raw = request.read(most + 1)
     except UnreadablePostError as error:
         raise invalid("The body broke off before its end.") from error
-    return raw if len(raw) <= MAX_BODY_BYTES else None
+    return raw if len(raw) <= most else None
 
 
-def too_large() -> Problem:
+def too_large(most: int = MAX_BODY_BYTES) -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_large",
-        f"A body has at most {MAX_BODY_BYTES} bytes. Send less at once.",
+        f"A body has at most {most} bytes here. Send less at once.",
     )
 
 

@@ -6,7 +6,7 @@ the facts, so there is no event without its key, whenever the process dies.
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -67,11 +67,19 @@ class Sealer:
     """Seals the payloads of one tenant's facts on their way into one append.
 
     An append of many commands may assign a task and complete it: tell `keep` whose rows are in.
+    For many `read` looks all their tasks up at once.
     """
 
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
         self._kept: dict[_Task, DataKey] = {}
+        self._read: frozenset[str] = frozenset()
+        self._found: _Standing | None = None
+
+    def read(self, task_ids: Iterable[str]) -> None:
+        """Look up what concerns these tasks: one query, and none for them afterwards."""
+        self._read = frozenset(task_ids)
+        self._found = _standing(self.tenant, sorted(self._read)) if self._read else None
 
     def keep(self, rows: Sequence[Put]) -> None:
         """These rows, which `seal` gave, will be written; what follows uses their keys."""
@@ -90,7 +98,8 @@ class Sealer:
         task_ids = {fact.task_id for fact in facts if _payload(fact) is not None}  # type: ignore[attr-defined]
         if not task_ids:
             return facts, []
-        standing = _standing(self.tenant, sorted(task_ids))
+        standing = self._found if self._found and task_ids <= self._read else None
+        standing = standing or _standing(self.tenant, sorted(task_ids))
         used: dict[_Task, _Open] = {}
         rows: list[Put] = []
         return [self._stored(fact, standing, used, rows) for fact in facts], rows

@@ -1,6 +1,7 @@
 """The one way into the log.
 
     append(tenant, proposal, …)   decide first, then this; outermost, durable, all or nothing
+    append_decided(tenant, decide)   the same for what has to be decided in the transaction
 
 A command is one proposal and, when nobody listens in the transaction, one round trip. Many
 proposals of one tenant (an import, a bulk request) share one transaction and one lock of the head.
@@ -32,11 +33,7 @@ def append(
     Raises VersionConflict when a stream has moved on, RowRefused when a row of a proposal cannot be
     written, TenantUnknown, UnfitFact, NotTheOutermostTransaction. Nothing is written then.
     """
-    database = connections[DEFAULT_DB_ALIAS]  # once: each access to Django's proxy costs a lookup
-    if database.connection is None:
-        database.ensure_connection()
-    if database.in_atomic_block or not database.autocommit:
-        raise NotTheOutermostTransaction
+    database = _outermost()
     batch = [(proposal, seal(tenant, proposal)) for proposal in proposals]
     if not any(sealed for _, sealed in batch):
         raise ValueError("append needs at least one fact; a command that changes nothing skips it.")
@@ -46,6 +43,39 @@ def append(
         appended = _in_transaction(database, tenant, batch, within)
     bus.announce(appended)
     return appended
+
+
+def append_decided(
+    tenant: str, decide: Callable[[], Sequence[Proposal]], *, undisturbed: bool
+) -> Appended | None:
+    """Record what `decide` proposes within the transaction; None when it proposes nothing.
+
+    `decide` asks `events.bus.consult` about each proposal itself, so that it can do without one
+    that is vetoed. undisturbed: no other append to this log happens meanwhile. That must not go
+    together with receivers in the transaction: they take locks before the log's, not after.
+
+    Raises what `append` raises, and what `decide` raises; nothing is written then.
+    """
+    database = _outermost()
+    with transaction.atomic(durable=True):
+        engine = _engine(database.vendor)
+        if undisturbed:
+            engine.lock(database, tenant)
+        batch = [(proposal, seal(tenant, proposal)) for proposal in decide()]
+        if not batch:
+            return None
+        appended = engine.append_many(database, tenant, batch)
+    bus.announce(appended)
+    return appended
+
+
+def _outermost() -> BaseDatabaseWrapper:
+    database = connections[DEFAULT_DB_ALIAS]  # once: each access to Django's proxy costs a lookup
+    if database.connection is None:
+        database.ensure_connection()
+    if database.in_atomic_block or not database.autocommit:
+        raise NotTheOutermostTransaction
+    return database
 
 
 def _in_transaction(
@@ -70,7 +100,10 @@ def _fits_one_statement(batch: Batch) -> bool:
 
 
 class Engine(Protocol):
-    """What an engine of the log has to do; both raise what `append` raises."""
+    """What an engine of the log has to do; the appends raise what `append` raises."""
+
+    def lock(self, database: BaseDatabaseWrapper, tenant: str) -> None:
+        """Let no other append of the tenant begin before the open transaction has ended."""
 
     def append_one(
         self,

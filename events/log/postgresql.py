@@ -194,6 +194,14 @@ def append_one(
     )
 
 
+def lock(database: BaseDatabaseWrapper, tenant: str) -> None:
+    """Take the head's lock before what is to be appended is decided. Inside atomic()."""
+    with database.wrap_database_errors:
+        psycopg.RawCursor(database.connection).execute(
+            "SELECT FROM events_tenanthead WHERE tenant_id = $1 FOR UPDATE", (tenant,)
+        )
+
+
 def append_many(database: BaseDatabaseWrapper, tenant: str, batch: Batch) -> Appended:
     """Append many streams' facts: the head's lock, the chain in Python, COPY. Inside atomic()."""
     cursor = psycopg.RawCursor(database.connection)

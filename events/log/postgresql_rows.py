@@ -129,15 +129,20 @@ def put_all(
     batch: Batch,
     last_seqs: Sequence[int],
 ) -> None:
-    """Write the rows of all proposals; of each model at once where no row can meet another."""
+    """Write the rows of all proposals; of each model and shape at once where no row meets another
+    of its model."""
     by_model: dict[type[Model], list[_Placed]] = {}
     for (proposal, _), last_seq in zip(batch, last_seqs, strict=True):
         for row in proposal.rows:
             placed = _Placed(proposal, row, last_seq - row.events_after)
             by_model.setdefault(row.model, []).append(placed)
     for rows in by_model.values():
-        if len(rows) > 1 and _never_meet(rows):
-            _put_together(database, cursor, tenant, rows)
+        if _never_meet(rows):
+            by_shape: dict[Shape, list[_Placed]] = {}
+            for placed in rows:
+                by_shape.setdefault(placed.row.shape, []).append(placed)
+            for alike in by_shape.values():
+                _put_together(database, cursor, tenant, alike)
         else:
             for placed in rows:
                 _put(database, cursor, tenant, placed)
@@ -152,29 +157,44 @@ class _Placed(NamedTuple):
 
 
 def _never_meet(rows: Sequence[_Placed]) -> bool:
-    """Whether these rows of one model can be written in any order, and none can be refused: what
-    refuses one of many does not say which."""
-    shape = rows[0].row.shape
-    if shape.how is not How.UPSERT or shape.only_if:
-        return False
-    if any(placed.row.shape != shape for placed in rows):
-        return False
-    return len({tuple(placed.row.key.values()) for placed in rows}) == len(rows)
+    """Whether these rows of one model can be written in any order, and each shape as one."""
+    if any(placed.row.how is How.UPSERT and placed.row.only_if for placed in rows):
+        return False  # ON CONFLICT knows the row that stands and the new one, and no third
+    return len({tuple(placed.row.key.items()) for placed in rows}) == len(rows) > 1
 
 
 @lru_cache(maxsize=128)
 def _put_together_statement(shape: Shape) -> str:
+    """Takes an array for each column, as `Put.parameters` orders them; returns the written keys."""
     casts = _casts(shape)
-    kinds = [casts[name] for name in (*shape.key, *shape.values)]
-    columns = [*shape.key, *shape.values]
+    names = [*shape.key, *shape.values]
+    kinds = [casts[name] for name in names]
     if shape.seq_column:
-        columns.append(shape.seq_column)
+        names.append(shape.seq_column)
         kinds.append("bigint")
+    written = names[len(shape.key) :]
+    pinned = [f"only_{name}" for name in shape.only_if]
+    kinds += [casts[name] for name in shape.only_if]
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
-    sets = ", ".join(f"{name} = excluded.{name}" for name in columns[len(shape.key) :])
+    given = f"unnest({arrays}) AS given({', '.join([*names, *pinned])})"
+    met = [
+        f"t.{name} IS NOT DISTINCT FROM given.{pin}"
+        for name, pin in zip(shape.only_if, pinned, strict=True)
+    ]
+    keys = ", ".join(f"t.{name}" for name in shape.key)
+    if shape.how is How.UPDATE:
+        sets = ", ".join(f"{name} = given.{name}" for name in written)
+        where = " AND ".join([*(f"t.{name} = given.{name}" for name in shape.key), *met])
+        return f"UPDATE {shape.table} AS t SET {sets} FROM {given} WHERE {where} RETURNING {keys}"
+    chosen = ", ".join(f"given.{name}" for name in names)
+    sql = f"INSERT INTO {shape.table} AS t ({', '.join(names)}) SELECT {chosen} FROM {given} "
+    sql += f"ON CONFLICT ({', '.join(shape.key)}) "
+    if shape.how is How.INSERT:
+        return f"{sql} DO NOTHING RETURNING {keys}"
     return (
-        f"INSERT INTO {shape.table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) "
-        f"ON CONFLICT ({', '.join(shape.key)}) DO UPDATE SET {sets}"
+        f"{sql} DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in written)
+        + f" RETURNING {keys}"
     )
 
 
@@ -189,7 +209,8 @@ def _put_together(
     with Refusals(database, tenant, rows[0].proposal, puts):
         cursor.execute(_put_together_statement(puts[0].shape), [list(each) for each in columns])
     if cursor.rowcount != len(rows):
-        raise AppendRefused(f"{cursor.rowcount} of {len(rows)} rows were written; nothing is kept.")
+        written = set(cursor)
+        raise RowRefused(next(row for row in puts if tuple(row.key.values()) not in written))
 
 
 @lru_cache(maxsize=128)

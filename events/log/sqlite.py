@@ -51,6 +51,10 @@ def _in_transaction(raw: sqlite3.Connection) -> bool:
     return raw.in_transaction
 
 
+def lock(_: BaseDatabaseWrapper, __: str) -> None:
+    """Nothing to do: every transaction here begins IMMEDIATE, so it is the only one that writes."""
+
+
 def append_many(database: BaseDatabaseWrapper, tenant: str, batch: Batch) -> Appended:
     """Append many streams' facts in the transaction that is open. Inside atomic()."""
     with database.wrap_database_errors:

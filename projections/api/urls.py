@@ -5,8 +5,9 @@ from django.urls import URLPattern, path
 from projections.analytics.door import TaskAnalytics
 from projections.api.alert_rules import AlertRules, OneAlertRule, RotateSecret
 from projections.api.alerts import Acknowledge, Alerts, OneAlert, Resolve
-from projections.api.tasks import Tasks
+from projections.asyncapi.door import AsyncAPI
 
+api_routes: list[URLPattern] = [path("asyncapi.json", AsyncAPI.as_view())]
 tenant_routes: list[URLPattern] = [
     path("alerts", Alerts.as_view()),
     path("alerts/<alert_id>", OneAlert.as_view()),
@@ -16,5 +17,4 @@ tenant_routes: list[URLPattern] = [
     path("alert-rules/<name>", OneAlertRule.as_view()),
     path("alert-webhooks/rotate-secret", RotateSecret.as_view()),
     path("analytics/tasks", TaskAnalytics.as_view()),
-    path("tasks", Tasks.as_view()),
 ]

@@ -47,7 +47,12 @@ ROUTES = [
     Route("POST", f"{AGENT}/tasks", OPERATORS, {"task_id": "t-x"}),
     Route("POST", f"{AGENT}/tasks/{{task}}/complete", WORKERS, {"execution_time_ms": 1}),
     Route("POST", f"{AGENT}/tasks/{{task}}/fail", WORKERS, {"error_message": "x"}),
+    Route("POST", "/commands", WORKERS, [{"command": "activate", "agent_id": "nobody-here"}]),
     Route("GET", "/tasks", EVERYBODY),
+    Route(
+        *("POST", "/tasks", OPERATORS),
+        {"task_id": "t-r", "required_capabilities": [{"name": "nlp"}]},
+    ),
     Route("GET", "/tasks/{task}", EVERYBODY),
     Route("POST", "/tasks/{task}/erase", ADMINS, {"reason": "x"}),
     Route("POST", f"{AGENT}/erase", ADMINS, {"reason": "x"}),

@@ -234,6 +234,22 @@ class TestIfMatch:
             response = bob.request(method, agent + path, body, If_Match='"1"')
             assert response.status_code == 412, path
 
+    def test_is_asked_after_what_is_wrong_at_any_version_and_before_the_rules(
+        self, bob: Caller
+    ) -> None:
+        agent = bob.create()
+        path, wrong = f"/agents/{agent}/heartbeat", {**HEARTBEAT, "success_rate": 7}
+        for stale, body, status in (
+            ('"9"', wrong, 400),
+            ('"9"', HEARTBEAT, 412),
+            ('"1"', HEARTBEAT, 409),
+        ):
+            assert bob.post(path, body, If_Match=stale).status_code == status
+            version = int(stale.strip('"'))
+            order = {"command": "heartbeat", "agent_id": agent, "body": body}
+            item = {**order, "if_version": version}
+            assert bob.made(bob.post("/commands", [item]))[0]["status"] == status
+
 
 class TestAsOf:
     def test_an_agent_stands_again_as_it_stood(self, bob: Caller) -> None:

@@ -30,7 +30,10 @@ def received(parts: list[bytes], path: str = "/api/x") -> tuple[list[bytes], int
             more = message["more_body"]
         assert (await receive())["type"] == "http.disconnect"
 
-    limited = BodyLimit(cast("Any", application), MOST, "/api/")
+    def most(path: str) -> int | None:
+        return MOST if path.startswith("/api/") else None
+
+    limited = BodyLimit(cast("Any", application), most)
     asyncio.run(limited(cast("Any", {"type": "http", "path": path}), receive, cast("Any", None)))
     return given, sent
 

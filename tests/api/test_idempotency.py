@@ -55,6 +55,7 @@ COMMANDS: list[tuple[str, str, Any]] = [
     ("POST", "/agents/{agent}/capabilities", {"name": "x", "proficiency_level": 1}),
     ("PATCH", "/agents/{agent}/capabilities/nlp", {"proficiency_level": 5}),
     ("POST", "/agents/{agent}/tasks", {"task_id": "t-1", "input": {"x": 1.0}}),
+    ("POST", "/tasks", {"task_id": "t-1", "required_capabilities": [{"name": "nlp"}]}),
 ]
 
 

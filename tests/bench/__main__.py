@@ -18,6 +18,7 @@ from tests.postgresql import postgresql_url
 BENCHMARKS = {
     "commands": ("postgresql", "sqlite"),
     "bulk": ("postgresql", "sqlite"),
+    "commands_at_once": ("postgresql", "sqlite"),
     "replay": ("postgresql", "sqlite"),
     "asof": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "projections": ("postgresql", "sqlite"),
     "subscribers": ("postgresql", "sqlite"),
     "sweep": ("postgresql", "sqlite"),
+    "routing": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -55,6 +55,7 @@ class ReferenceAgent:
             "paused_until": None,
             "pause_reason": None,
             "terminated_at": None,
+            "last_task_ended_at": None,
         }
 
     @property
@@ -109,15 +110,16 @@ class ReferenceAgent:
         return ["TaskAssigned"]
 
     def _complete(self, now: datetime, task_id: str, **values: Any) -> list[str]:
-        return self._end(task_id, "tasks_completed", "TaskCompleted")
+        return self._end(now, task_id, "tasks_completed", "TaskCompleted")
 
     def _fail(self, now: datetime, task_id: str, **values: Any) -> list[str]:
-        return self._end(task_id, "tasks_failed", "TaskFailed")
+        return self._end(now, task_id, "tasks_failed", "TaskFailed")
 
-    def _end(self, task_id: str | None, counter: str, fact: str) -> list[str]:
+    def _end(self, now: datetime, task_id: str | None, counter: str, fact: str) -> list[str]:
         if task_id is None or task_id != self.row["current_task_id"]:
             raise Refused("task_not_current")
         self.row |= {"current_task_id": None, "current_task_assigned_at": None}
+        self.row["last_task_ended_at"] = now
         self.row[counter] += 1
         return [fact]
 
@@ -135,7 +137,7 @@ class ReferenceAgent:
         if self.row["current_task_id"] is not None:
             if not force:
                 raise Refused("agent_busy")
-            facts = self._end(self.row["current_task_id"], "tasks_failed", "TaskFailed")
+            facts = self._end(now, self.row["current_task_id"], "tasks_failed", "TaskFailed")
         self.row |= {"intent": "terminated", "terminated_at": now}
         self.row |= {"paused_until": None, "pause_reason": None}
         return [*facts, "Terminated"]
@@ -172,5 +174,5 @@ class ReferenceAgent:
         if silent < now:
             facts += self._health_failed(now, "")
         if row["health"] == "unhealthy" and lost <= now and row["current_task_id"]:
-            facts += self._end(row["current_task_id"], "tasks_failed", "TaskFailed")
+            facts += self._end(now, row["current_task_id"], "tasks_failed", "TaskFailed")
         return facts

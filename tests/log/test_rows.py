@@ -241,3 +241,49 @@ def _is_refused(path: str, tenant: str, refused: Put, among: tuple[Put, ...] = (
     assert refusal.value.row is refused
     assert (stored(tenant), head(tenant), claims(tenant)) == before
     assert fault(tenant) is None
+
+
+@pytest.mark.parametrize("how", [How.INSERT, How.UPDATE, How.UPSERT])
+def test_of_many_rows_written_together_the_refused_one_is_named(acme: str, how: How) -> None:
+    known = [1, 10, 11] if how is not How.INSERT else [10]
+    for number in known:
+        write("statement", acme, claim(acme, How.INSERT, task_id=f"t-{number}"))
+    before = claims(acme)
+    pin = {} if how is How.INSERT else {"agent_id": "a-1"}
+    rows = [claim(acme, how, task_id=f"t-{n}", agent_id="a-2", only_if=pin) for n in (1, 11)]
+    pin = {} if how is How.INSERT else {"agent_id": "a-9"}
+    refused = claim(acme, how, task_id="t-10", agent_id="a-2", only_if=pin)
+    proposals = [
+        proposed(heartbeat(f"b-{n}"), agent_id=f"b-{n}", rows=[row])
+        for n, row in enumerate((rows[0], refused, rows[1]))
+    ]
+
+    with pytest.raises(RowRefused) as refusal:
+        append(acme, *proposals)
+
+    assert refusal.value.row is refused
+    assert claims(acme) == before
+
+
+def test_rows_of_several_shapes_and_one_table_are_all_written(acme: str) -> None:
+    for number in range(3):
+        write("statement", acme, claim(acme, How.INSERT, task_id=f"t-{number}"))
+    rows = [claim(acme, How.INSERT, task_id=f"t-{n}", agent_id="a-3") for n in (3, 4)]
+    rows += [claim(acme, How.UPDATE, task_id=f"t-{n}", agent_id="a-4") for n in (1, 2)]
+    ended = Put(
+        TaskClaim, How.UPDATE, {**rows[0].key, "task_id": "t-0"}, {"status": "failed"}, "seq"
+    )
+
+    append(
+        acme,
+        *(
+            proposed(heartbeat(f"b-{n}"), agent_id=f"b-{n}", rows=[row])
+            for n, row in enumerate([*rows, ended])
+        ),
+    )
+
+    assert claims(acme) == [
+        *(("t-0", "a-1", 8), ("t-1", "a-4", 6), ("t-2", "a-4", 7)),
+        *(("t-3", "a-3", 4), ("t-4", "a-3", 5)),
+    ]
+    assert TaskClaim.objects.get(tenant=acme, task_id="t-0").status == "failed"

@@ -16,6 +16,7 @@ from events.schemas import document
 collect_ignore = (
     [
         "test_casts.py",
+        "test_cloudevents.py",
         "test_document.py",
         "test_lock.py",
         "test_summary.py",

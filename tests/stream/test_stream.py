@@ -18,6 +18,7 @@ from events.log.proposal import Proposal
 from events.models import Role
 from events.tenants import add_member
 from events.vocabulary import AgentTaskCompletedEvent, Usage
+from tests.asyncapi.described import faults
 from tests.stream.client import FROM_THE_BEGINNING, Message, listening, messages, until
 from tests.stream.people import BY, ORIGIN, Fleet
 from tests.stream.server import Server
@@ -55,6 +56,19 @@ def test_an_event_comes_as_a_cloud_event(server: Server, acme: Fleet) -> None:
     assert message.json["seq"] == "1"
     assert message.json["hash"].startswith(message.id.removeprefix("1-"))
     assert message.json["data"]["agent_id"] == "a-1"
+
+
+def test_what_comes_over_the_wire_is_what_the_document_says(server: Server, acme: Fleet) -> None:
+    with listening(server.url, acme.tenant, acme.token(), query=FROM_THE_BEGINNING) as stream:
+        first = next(stream)
+        events = until(stream, acme.head)
+
+    assert faults("stream.stream-open", "payload", first.json) == []
+    for each in events:
+        name = f"stream.{each.event}-{each.json['schemaversion']}"
+        assert faults(name, "payload", each.json) == []
+        assert faults(name, "headers", {"id": each.id, "event": each.event}) == []
+    assert len(events) == acme.head
 
 
 def test_the_log_comes_whole_from_every_point(server: Server, acme: Fleet) -> None:

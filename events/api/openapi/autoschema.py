@@ -92,9 +92,10 @@ class _Writer:
     def _body(self) -> Schema | None:
         if self.method not in WITH_A_BODY:
             return None
-        shape = orders.shape_of(self.door.orders.get(self.method, Nothing))
+        own = self.door.bodies.get(self.method)
+        shape = own or orders.shape_of(self.door.orders.get(self.method, Nothing))
         content = {JSON: {"schema": self.components.schema(shape)}}
-        return {"required": "required" in shape.schema, "content": content}
+        return {"required": own is not None or "required" in shape.schema, "content": content}
 
     def _security(self) -> list[Schema]:
         if self.door.for_anybody:

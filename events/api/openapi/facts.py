@@ -16,7 +16,7 @@ def event_shape() -> Shape:
     return _EVENT
 
 
-_ATTRIBUTES = Shape(
+ATTRIBUTES = Shape(
     {
         **thing(
             None,
@@ -57,7 +57,7 @@ def _event(kind: Kind) -> Shape:
         "data": _data(kind),
     }
     schema = {
-        "allOf": [_ATTRIBUTES],
+        "allOf": [ATTRIBUTES],
         "properties": own,
         "required": list(own),
         "unevaluatedProperties": False,

@@ -26,6 +26,15 @@ FAULT = Shape(
     },
     "Fault",
 )
+REASON = Shape(
+    {
+        "type": "object",
+        "properties": {"code": text(), "detail": text()},
+        "required": ["code", "detail"],
+        "description": "Why, in a sentence and for a program; with what belongs to its code.",
+    },
+    "Reason",
+)
 PROBLEM = thing(
     "Problem",
     {
@@ -36,9 +45,10 @@ PROBLEM = thing(
         "code": choice(TITLES).saying("For programs."),
         "rule": text().saying("The rule that forbids it, of `rule_violated`."),
         "current_task_id": text().saying("What the agent works on, where that is the reason."),
+        "reasons": some_of(REASON).saying("Of `no_agent`: the first to be mended first."),
         "errors": some_of(FAULT),
     },
-    optional=("rule", "current_task_id", "errors"),
+    optional=("rule", "current_task_id", "reasons", "errors"),
     description="RFC 9457: every refusal, whatever the path.",
 )
 

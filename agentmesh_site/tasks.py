@@ -1,4 +1,4 @@
-"""/agents/{id}/tasks: two rooms on one path. A command gives a task, a read model lists them."""
+"""The paths that two rooms share: a command gives a task, a read model lists them."""
 
 from typing import ClassVar
 
@@ -6,12 +6,22 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents.api.commands import AssignTask
+from agents.api.routing import RouteTask
 from events.access import Right
 from events.api.openapi.operation import Operation
 from events.api.problem import not_found
 from events.api.tasks import TASKS
 from events.patterns import Pattern
-from projections.api.tasks import TaskList
+from projections.api.tasks import TaskList, Tasks
+
+
+class TenantTasks(RouteTask, Tasks):
+    """GET and POST /tasks"""
+
+    rights: ClassVar = {"GET": Right.READ, **RouteTask.rights}
+    known: ClassVar = Tasks.known
+    parameters: ClassVar = Tasks.parameters
+    operations: ClassVar = {**Tasks.operations, **RouteTask.operations}
 
 
 class AgentTasks(AssignTask, TaskList):
