@@ -27,7 +27,7 @@ urlpatterns = [path("events/", include(urls), {"channels": [CHANNEL]})]
 
 
 class Memory(StorageBase):
-    """A log in memory. While somebody reads it for the first time, `meanwhile` is called."""
+    """A log in memory. While somebody reads it, `meanwhile` is called."""
 
     def __init__(self) -> None:
         self.events: list[StreamEvent] = []
@@ -35,8 +35,7 @@ class Memory(StorageBase):
 
     def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[StreamEvent]:
         found = self.events[last_id:][:limit]
-        meanwhile, self.meanwhile = self.meanwhile, lambda: None
-        meanwhile()
+        self.meanwhile()
         return found
 
     def get_current_id(self, channel: str) -> int:
@@ -117,7 +116,8 @@ def test_it_sends_in_the_order_of_calls_and_not_of_the_log(memory: Memory) -> No
 
 def test_it_repeats_what_it_has_sent_when_something_happens_while_it_reads(memory: Memory) -> None:
     memory.events = [event(1), event(2)]
-    memory.meanwhile = lambda: announce(3)
+    news = [3]
+    memory.meanwhile = lambda: announce(*(news.pop() for _ in news))
 
     async def scenario() -> None:
         client = Client()
@@ -169,7 +169,6 @@ def test_each_of_its_clients_keeps_a_thread_and_a_connection(
     def note() -> None:
         connection.ensure_connection()
         reading[threading.current_thread()] = connection.connection
-        memory.meanwhile = note
 
     memory.meanwhile = note
 

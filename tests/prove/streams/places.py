@@ -76,6 +76,7 @@ class Appending:
     def result(self) -> list[Appended]:
         """Waits for its end."""
         out, _ = self._process.communicate(timeout=PATIENCE_SECONDS * 10)
+        assert self._process.returncode == 0, "the writer failed"
         rows = [line.split() for line in out.splitlines()]
         return [Appended(int(seq), float(at), float(took)) for seq, at, took in rows]
 
