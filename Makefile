@@ -59,13 +59,15 @@ bench: $(VENV)/development
 	@$(PY) -m tests.bench
 
 # What takes too long for the suite: 1,000 random changes of the database, each found at its seq;
-# workers killed and paused; a poison event; a tenant far behind; the relay and its broker killed.
+# workers killed and paused; a poison event; a tenant far behind; the relay and its broker killed;
+# agents and their server killed.
 prove: $(VENV)/development
 	@$(PY) -m tests.prove
 	@$(PY) -m tests.prove.workers
 	@$(PY) -m tests.prove.poison
 	@$(PY) -m tests.prove.fairness
 	@$(PY) -m tests.prove.relay
+	@$(PY) -m tests.prove.agents
 
 # A thousand clients of the stream, ten thousand of their returns, five hundred that never read:
 # some ten minutes on each engine. Numbers are arguments: STREAMS="crowd --clients 200 --seconds 10"

@@ -7,24 +7,27 @@ server, so that every server treats them alike; run uvicorn with `--no-proxy-hea
 import os
 from typing import cast
 
-from django.core.asgi import get_asgi_application
+import django
 from uvicorn._types import ASGI3Application
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentmesh_site.settings")
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 # Only now: settings and models exist once Django is set up.
 from django.conf import settings  # noqa: E402
 
 from agentmesh_site.body_limit import BodyLimit, most_bytes  # noqa: E402
+from agentmesh_site.handler import Handler  # noqa: E402
 from agentmesh_site.lifespan import Lifespan  # noqa: E402
+from agentmesh_site.sharing_metrics import begin_to_count  # noqa: E402
 from events.api.handover import HandoverDoor  # noqa: E402
 from projections.stream.door import Application, StreamDoor  # noqa: E402
 from projections.stream.streams import Streams  # noqa: E402
 
-api_limited = BodyLimit(cast("ASGI3Application", django_application), most_bytes)
+begin_to_count("web")
+api_limited = BodyLimit(cast("ASGI3Application", Handler()), most_bytes)
 streams = Streams()
 handing_over = HandoverDoor(cast("Application", api_limited))
 door = ProxyHeadersMiddleware(

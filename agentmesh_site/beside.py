@@ -2,6 +2,7 @@
 with it. One that has died is started again; none outlives whoever started it."""
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -69,6 +70,7 @@ def _started() -> "subprocess.Popen[bytes]":
 
 
 _running: Beside | None = None
+EXPECTED = "AGENTMESH_EXPECT_WORKER"  # how the web's other processes know of it
 
 
 @contextmanager
@@ -78,12 +80,18 @@ def worker_beside(*, wanted: bool = True) -> Iterator[None]:
     if not wanted:
         yield
         return
+    os.environ.setdefault(EXPECTED, "1")
     _running = Beside()
     _running.start()
     try:
         yield
     finally:
         _running.stop()
+
+
+def is_wanted() -> bool:
+    """Whether a worker is to run beside this process."""
+    return _running is not None
 
 
 def tell_to_stop() -> None:

@@ -3,10 +3,14 @@
 from typing import Any
 
 import environ
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.retry import Retry
 
 from agentmesh_site.environment import WrongSetting, split_url
 
 LOCAL_ENTRIES = 100_000
+ANSWERS_WITHIN_SECONDS = 0.2  # a cache that takes longer is none
 CACHE_SCHEMES = frozenset({"redis", "rediss", "locmemcache"})
 EMAIL_SCHEMES = frozenset({"smtp", "smtp+tls", "smtp+ssl", "smtps", "consolemail"})
 
@@ -24,10 +28,21 @@ def django_cache(url: str) -> dict[str, Any]:
     config: dict[str, Any] = environ.Env.cache_url_config(url)
     if parts.scheme != "locmemcache":
         config["BACKEND"] = "django.core.cache.backends.redis.RedisCache"
+        config["OPTIONS"] = _patience() | config.get("OPTIONS", {})
     elif "OPTIONS" not in config:
         # Django's 300 would soon drop what keeps somebody from flooding a log.
         config["OPTIONS"] = {"MAX_ENTRIES": LOCAL_ENTRIES}
     return config
+
+
+def _patience() -> dict[str, Any]:
+    """Once more at once, for a connection that was cut while it rested; never again for one that
+    does not answer, or a request would wait twice."""
+    return {
+        "socket_timeout": ANSWERS_WITHIN_SECONDS,
+        "socket_connect_timeout": ANSWERS_WITHIN_SECONDS,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,)),
+    }
 
 
 def django_email(url: str) -> dict[str, Any]:

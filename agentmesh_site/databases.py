@@ -95,7 +95,7 @@ def _sqlite(url: str, base_dir: Path) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
         "ATOMIC_REQUESTS": False,
-        "CONN_MAX_AGE": 0,
+        "CONN_MAX_AGE": None,  # a thread keeps its connection
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": SQLITE_BUSY_TIMEOUT_NUMBER,

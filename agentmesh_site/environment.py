@@ -10,14 +10,17 @@ import binascii
 import difflib
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from agentmesh_site.log_lines import FORMATS, LEVELS
 from events.notes import BadKey, Key
+from events.ratelimits.scopes import SECONDS, Scope
 
 KNOWN = frozenset(
     {
@@ -32,13 +35,20 @@ KNOWN = frozenset(
         "AGENTMESH_ENCRYPTION_KEYS",
         "AGENTMESH_NATS_URL",
         "AGENTMESH_RATE_LIMITS",
+        "AGENTMESH_METRICS_TOKEN",
+        "AGENTMESH_METRICS_DIR",
+        "AGENTMESH_EXPECT_WORKER",
+        "AGENTMESH_LOG_FORMAT",
+        "AGENTMESH_LOG_LEVEL",
+        "AGENTMESH_ACCESS_LOG",
     }
 )
 FOR_TESTS = "AGENTMESH_TEST_"
 
 KEY_BYTES = 32
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
-_RATE = re.compile(r"([a-z][a-z_]*)=([1-9][0-9]{0,8})/(second|minute|hour|day)")
+_METRICS_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}")
+_RATE = re.compile(rf"([a-z][a-z_]*)=([1-9][0-9]{{0,8}})/({'|'.join(SECONDS)})")
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
 
@@ -66,7 +76,13 @@ class Environment:
     verification_keys: tuple[str, ...]  # of those that signed before: <name>+<id>+<base64>
     encryption_keys: tuple[bytes, ...]  # 32 bytes each; the first encrypts, all decrypt
     nats_urls: tuple[str, ...]
-    rate_limits: Mapping[str, str]  # scope → "<count>/<period>", as DRF's throttles take it
+    rate_limits: Mapping[str, str]  # scope → "<count>/<period>"
+    metrics_token: str | None  # None: metrics are for this machine alone
+    metrics_dir: Path | None  # where processes count together; None: `serve` makes one
+    expect_worker: bool | None  # is it ready while no worker is seen? None: `serve` knows
+    log_format: str
+    log_level: str
+    access_log: bool
 
     is_local: bool  # nobody but this machine can reach us
 
@@ -84,19 +100,26 @@ def read(environ: Mapping[str, str]) -> Environment:
     public_url = _public_url(given.get("AGENTMESH_PUBLIC_URL"), host, port)
     allowed_hosts = _allowed_hosts(given.get("AGENTMESH_ALLOWED_HOSTS"), host, public_url)
     visitors = _reachable_from_elsewhere(host, allowed_hosts)
+    log_format = _one_of(given, "AGENTMESH_LOG_FORMAT", FORMATS, "json" if visitors else "text")
     return Environment(
         host=host,
         port=port,
         public_url=public_url,
         allowed_hosts=allowed_hosts,
         trusted_proxies=_trusted_proxies(given.get("AGENTMESH_TRUSTED_PROXIES", "")),
-        debug=_debug(given.get("AGENTMESH_DEBUG", "0"), visitors),
+        debug=_debug(given, visitors),
         secret_key=_secret_key(given.get("AGENTMESH_SECRET_KEY"), visitors),
         signing_key=_signing_key(given.get("AGENTMESH_SIGNING_KEY")),
         verification_keys=_verification_keys(given.get("AGENTMESH_VERIFICATION_KEYS", "")),
         encryption_keys=_encryption_keys(given.get("AGENTMESH_ENCRYPTION_KEYS", "")),
         nats_urls=_nats_urls(given.get("AGENTMESH_NATS_URL", "")),
         rate_limits=_rate_limits(given.get("AGENTMESH_RATE_LIMITS", "")),
+        metrics_token=_metrics_token(given.get("AGENTMESH_METRICS_TOKEN")),
+        metrics_dir=_metrics_dir(given.get("AGENTMESH_METRICS_DIR")),
+        expect_worker=_expect_worker(given),
+        log_format=log_format,
+        log_level=_one_of(given, "AGENTMESH_LOG_LEVEL", LEVELS, "info"),
+        access_log=_yes_or_no(given, "AGENTMESH_ACCESS_LOG", default=log_format == "json"),
         is_local=visitors is None,
     )
 
@@ -213,10 +236,27 @@ def _trusted_proxies(text: str) -> tuple[str, ...]:
     return tuple(_items(text))
 
 
-def _debug(text: str, visitors: str | None) -> bool:
+def _yes_or_no(given: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = given.get(name, "1" if default else "0")
     if text.lower() not in _YES | _NO:
-        raise WrongSetting("AGENTMESH_DEBUG", f"is {_quoted(text)}", "Give 1 or 0.")
-    debug = text.lower() in _YES
+        raise WrongSetting(name, f"is {_quoted(text)}", "Give 1 or 0.")
+    return text.lower() in _YES
+
+
+def _expect_worker(given: Mapping[str, str]) -> bool | None:
+    name = "AGENTMESH_EXPECT_WORKER"
+    return _yes_or_no(given, name, default=False) if name in given else None
+
+
+def _one_of(given: Mapping[str, str], name: str, choices: Sequence[str], default: str) -> str:
+    text = given.get(name, default)
+    if text.lower() not in choices:
+        raise WrongSetting(name, f"is {_quoted(text)}", f"Give one of {', '.join(choices)}.")
+    return text.lower()
+
+
+def _debug(given: Mapping[str, str], visitors: str | None) -> bool:
+    debug = _yes_or_no(given, "AGENTMESH_DEBUG", default=False)
     if debug and visitors:
         raise WrongSetting(
             "AGENTMESH_DEBUG",
@@ -312,6 +352,32 @@ def _nats_urls(text: str) -> tuple[str, ...]:
     return tuple(_items(text))
 
 
+def _metrics_token(text: str | None) -> str | None:
+    if text is not None and not _METRICS_TOKEN.fullmatch(text):
+        raise WrongSetting(
+            "AGENTMESH_METRICS_TOKEN",
+            "is too short, or no token that a header can carry",
+            "Give at least 16 letters, digits and -._~+/=, such as those of "
+            "`openssl rand -hex 24`.",
+        )
+    return text
+
+
+def _metrics_dir(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    path = Path(text)
+    # A relative one would be another folder for a process that was started elsewhere.
+    if not path.is_absolute() or not path.parent.is_dir() or (path.exists() and not path.is_dir()):
+        raise WrongSetting(
+            "AGENTMESH_METRICS_DIR",
+            f"is {_quoted(text)}, which is no folder and cannot become one",
+            "Give an absolute path to a folder, or of one to be made, for the processes of one "
+            "installation alone.",
+        )
+    return path
+
+
 def _rate_limits(text: str) -> Mapping[str, str]:
     limits: dict[str, str] = {}
     for item in _items(text):
@@ -321,7 +387,13 @@ def _rate_limits(text: str) -> Mapping[str, str]:
                 "AGENTMESH_RATE_LIMITS",
                 f"holds {_quoted(item)}" + (", a second limit for its scope" if match else ""),
                 "Give scope=count/period such as read=600/minute, each scope once, separated by "
-                "commas; periods are second, minute, hour, day.",
+                f"commas; periods are {', '.join(SECONDS)}.",
+            )
+        if match[1] not in tuple(Scope):
+            raise WrongSetting(
+                "AGENTMESH_RATE_LIMITS",
+                f"limits {_quoted(match[1])}, which is nothing that is counted",
+                f"What is counted is {', '.join(Scope)}.",
             )
         limits[match[1]] = f"{match[2]}/{match[3]}"
     return limits

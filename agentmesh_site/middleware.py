@@ -1,17 +1,11 @@
-"""What every response passes: the headers that keep a browser strict, and the static files.
+"""What every response passes: the headers that keep a browser strict, and the static files."""
 
-Both work under WSGI and, without leaving the event loop, under ASGI: a middleware that can only
-work synchronously would send every request, static or not, through a thread twice.
-"""
-
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
+from django.middleware.common import CommonMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
@@ -39,56 +33,44 @@ PERMISSIONS_POLICY = ", ".join(
 )
 
 
-def _strict(response: HttpResponseBase) -> HttpResponseBase:
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
-    return response
-
-
-@sync_and_async_middleware
 def security_headers(
-    get_response: Callable[[HttpRequest], Any],
-) -> Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]:
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
     """Content-Security-Policy and Permissions-Policy; the rest is Django's SecurityMiddleware."""
-    if iscoroutinefunction(get_response):
-
-        async def respond_async(request: HttpRequest) -> HttpResponseBase:
-            return _strict(await get_response(request))
-
-        return respond_async
 
     def respond(request: HttpRequest) -> HttpResponseBase:
-        return _strict(get_response(request))
+        response = get_response(request)
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
+        return response
 
     return respond
 
 
+# Asked for by an address, such as a container's, that no setting can know; they tell nobody's Host.
+FOR_ANY_HOST = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+class HostCheck(CommonMiddleware):
+    """Django's own, which refuses unknown hosts, but for those who watch us."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:  # type: ignore[override]
+        return None if request.path in FOR_ANY_HOST else super().process_request(request)
+
+
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """WhiteNoise, which leaves the event loop for a static file only, and then only once."""
+    """WhiteNoise, whose answers are whole."""
 
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        super().__init__(get_response)
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
+    async_capable = False
 
     def add_files(self, root: str | Path, prefix: str | None = None) -> None:
         """Nothing collected is the normal case here, and not worth WhiteNoise's warning."""
         if Path(root).is_dir():
             super().add_files(root, prefix=prefix)
 
-    def __call__(self, request: HttpRequest) -> Any:
-        return self._respond(request) if self._is_async else super().__call__(request)
-
-    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith(self.static_prefix):
-            found = await sync_to_async(self._read, thread_sensitive=False)(request)
-            if found is not None:
-                return found
-        response: HttpResponseBase = await self.get_response(request)
-        return response
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        found = self._read(request) if request.path_info.startswith(self.static_prefix) else None
+        return found if found is not None else self.get_response(request)
 
     def _read(self, request: HttpRequest) -> HttpResponse | None:
         """The whole file: a file streamed from a thread is what Django warns of under ASGI."""

@@ -111,10 +111,10 @@ if multiprocessing.parent_process() is not None:
 
 
 def _keep_the_write_ahead_log() -> sqlite3.Connection | None:
-    """A connection to SQLite that stays, since every request has one of its own.
+    """A connection to SQLite that stays, however often others come and go.
 
-    Whoever closes the last one copies the write-ahead log into the database and removes it; that
-    would be every request of a quiet server.
+    Whoever closes the last one copies the write-ahead log into the database and removes it; in a
+    quiet server that would be every reader of a stream.
     """
     if connection.vendor != "sqlite":
         return None

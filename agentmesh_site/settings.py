@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agentmesh_site import api_document
+from agentmesh_site import api_document, log_lines
 from agentmesh_site.cache_and_email import django_cache, django_email
 from agentmesh_site.databases import django_database
 from agentmesh_site.environment import WrongSetting, read
@@ -62,11 +62,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "agentmesh_site.observing.observing",
     "django.middleware.security.SecurityMiddleware",
     "agentmesh_site.middleware.security_headers",
     "agentmesh_site.middleware.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "agentmesh_site.middleware.HostCheck",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -129,7 +130,7 @@ STORAGES = {
 # Transport security follows from the public URL: plain http stays usable on one's own machine.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.https
 SECURE_SSL_REDIRECT = ENVIRONMENT.https
-SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes come from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # probes come from inside, without TLS
 SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.https else 0
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE_REFERRER_POLICY = "same-origin"
@@ -161,25 +162,10 @@ ENCRYPTION_KEYS = ENVIRONMENT.encryption_keys
 NATS_URLS = ENVIRONMENT.nats_urls
 RATE_LIMITS = ENVIRONMENT.rate_limits
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "format": "{asctime}.{msecs:03.0f}Z {levelname} {name}: {message}",
-            "datefmt": "%Y-%m-%dT%H:%M:%S",  # UTC: Django sets the process's zone to TIME_ZONE
-            "style": "{",
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # What a client did wrong is the client's to know; of requests we log what we did wrong.
-        "django.request": {"level": "ERROR"},
-        **{
-            room: {"level": "INFO"}
-            for room in ("agentmesh_site", "agents", "events", "projections")
-        },
-    },
-}
+METRICS_TOKEN = ENVIRONMENT.metrics_token
+METRICS_DIR = ENVIRONMENT.metrics_dir
+EXPECT_WORKER = ENVIRONMENT.expect_worker
+
+LOGGING = log_lines.configuration(
+    ENVIRONMENT.log_format, ENVIRONMENT.log_level, access=ENVIRONMENT.access_log
+)

@@ -7,11 +7,12 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import dashboard, health, permalinks
+from agentmesh_site import dashboard, health, metrics, permalinks
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
 from events.api.problem import no_such_path
+from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
 from events.pages import log, people, routes
@@ -71,8 +72,10 @@ urlpatterns = [
     path("admin/", include((admin_pages, "admin"), namespace="admin")),
     path("t/<tenant:tenant>/agents/<agent:agent_id>", behind_the_door(permalinks.agent)),
     path("t/<tenant:tenant>/events/<id:event_id>", behind_the_door(permalinks.event)),
+    path("problems/<slug:code>", problem_type),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("metrics", metrics.page),
     path("api/v1/", include(api_routes)),
     re_path(r"^api(/|$)", no_such_path),  # with a trailing slash too: nothing is redirected
 ]

@@ -40,6 +40,7 @@ from events.log.append import append, append_decided
 from events.log.errors import RowRefused, VersionConflict
 from events.log.proposal import Context, Proposal
 from events.log.result import Appended
+from events.metrics import instruments
 
 FREE_TRIES = 3  # before others are kept out while it is decided
 
@@ -224,11 +225,13 @@ def together(
             mood.suspicious = True
             if once is not None and once.earlier_answer() is not None:
                 raise AnsweredBefore from None
+            instruments.conflicts.labels("lost_race").inc()
         except UnfitFact:
             if mood.wary:
                 raise
             mood.wary = True
         time.sleep(random.uniform(0, 0.002 * attempt))  # the others need a moment to finish
+    instruments.conflicts.labels("gave_up").inc()
     raise RaceLost("What this bulk changes")
 
 

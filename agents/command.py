@@ -23,6 +23,7 @@ from events.log.append import append
 from events.log.errors import RowRefused, VersionConflict
 from events.log.proposal import Context, Proposal
 from events.log.rows import Put
+from events.metrics import instruments
 
 TRIES = 20
 Decide = Callable[[Agent], Sequence[DomainEvent]]
@@ -126,11 +127,13 @@ def run(
             overtaken = refused.row.model is CurrentAgent
             _raise_if_answered_before(request)
             _raise_if_its_claim_is_lost(tenant, loaded)
+        instruments.conflicts.labels("lost_race").inc()
         time.sleep(random.uniform(0, 0.002 * attempt))  # the others need a moment to finish
         before, loaded = loaded, current.load(tenant, agent_id)
         if overtaken and loaded.version == before.version:
             # Whoever was first has moved the row; one that stands still is not to be believed.
             loaded = current.rebuild_agent(tenant, agent_id)
+    instruments.conflicts.labels("gave_up").inc()
     raise RaceLost(agent_id)
 
 
@@ -164,6 +167,7 @@ def decided(loaded: Loaded, decide: Decide, request: Request) -> Sequence[Domain
         return decide(loaded.agent)
     with suppress(RuleViolated):
         decide(loaded.agent)  # a value that no agent could take is refused at any version
+    instruments.conflicts.labels("version_mismatch").inc()
     raise VersionMismatch(loaded.agent.agent_id, request.if_version, loaded.version)
 
 

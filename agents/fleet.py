@@ -44,6 +44,12 @@ class Wanted:
             Intent.TERMINATED in (self.intents or ())
         )
 
+    @property
+    def passes_over(self) -> bool:
+        """Whether the database is asked for more than that they are not terminated."""
+        named = (self.statuses, self.intents, self.healths, self.capability)
+        return bool(self.tags) or any(each is not None for each in named)
+
     def fits(self, agent: Agent) -> bool:
         return (
             (self.terminated_too or agent.intent is not Intent.TERMINATED)
@@ -89,7 +95,9 @@ def page(
     """The next agents after that id; with `seq` as they stood when the log ended there."""
     found: list[Loaded] = []
     work = _Work()
-    source: _Source = _Now(tenant, wanted) if seq is None else _Then(tenant, wanted, seq, limit)
+    source: _Source = (
+        _Now(tenant, wanted, limit) if seq is None else _Then(tenant, wanted, seq, limit)
+    )
     for agent_id, loaded in source.agents(after, work):
         if loaded is not None and wanted.fits(loaded.agent):
             found.append(loaded)
@@ -119,28 +127,60 @@ class _Source(Protocol):
     def has_more(self, agent_id: str) -> bool: ...
 
 
+_KEPT = ("agent_id", "version", "seq", "fold", "state")
+
+
 class _Now:
     """The agents that have a current row."""
 
-    def __init__(self, tenant: str, wanted: Wanted) -> None:
-        rows = CurrentAgent.objects.filter(tenant=tenant)
+    def __init__(self, tenant: str, wanted: Wanted, limit: int) -> None:
+        self.tenant = tenant
+        self.size = min(limit, CHUNK)
+        rows = CurrentAgent.objects.filter(tenant=tenant).order_by("agent_id")
         if wanted.agent_id is not None:
             rows = rows.filter(agent_id=wanted.agent_id)
-        self.rows = wanted.narrowed(rows).order_by("agent_id")
+        self.rows = wanted.narrowed(rows)
+        # What the database passes over has to be counted too.
+        self.candidates = rows if wanted.passes_over else self.rows
 
     def agents(self, after: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
+        last = self._last_examined(after)
+        rows = self.rows if last is None else self.rows.filter(agent_id__lte=last)
+        yield from self._until_the_end(rows, after, work)
+        if last is not None:
+            work.examined = EXAMINED
+            yield last, None
+
+    def _last_examined(self, after: str | None) -> str | None:
+        """The last agent that a page may look at; None when it may look at all."""
+        if self.candidates is self.rows:
+            return None
+        following = self.candidates.values_list("agent_id", flat=True)
+        if after is not None:
+            following = following.filter(agent_id__gt=after)
+        return following[EXAMINED - 1 : EXAMINED].first()
+
+    def _until_the_end(
+        self, rows: QuerySet[CurrentAgent], after: str | None, work: _Work
+    ) -> Iterator[tuple[str, Loaded | None]]:
         while True:
-            following = self.rows if after is None else self.rows.filter(agent_id__gt=after)
-            chunk = list(following[:CHUNK])
-            for row in chunk:
+            following = rows if after is None else rows.filter(agent_id__gt=after)
+            chunk = list(following.values_list(*_KEPT)[: self.size])
+            for agent_id, version, place, fold, state in chunk:
                 work.examined += 1
-                yield row.agent_id, as_it_is(row)
-            if len(chunk) < CHUNK:
+                yield (
+                    agent_id,
+                    current.loaded(
+                        self.tenant, agent_id, version=version, seq=place, fold=fold, state=state
+                    ),
+                )
+            if len(chunk) < self.size:
                 return
-            after = chunk[-1].agent_id
+            # A filter that finds little looks at more and more at once.
+            after, self.size = chunk[-1][0], min(self.size * 2, CHUNK)
 
     def has_more(self, agent_id: str) -> bool:
-        return self.rows.filter(agent_id__gt=agent_id).exists()
+        return self.candidates.filter(agent_id__gt=agent_id).exists()
 
 
 class _Then:

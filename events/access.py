@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-from django.core.cache import cache
-from django.db.models import Q
 from django.utils import timezone
 
+from events import seldom
 from events.log.proposal import Context
 from events.models import Membership, Role, Tenant, Token
 from events.tenant_facts import AccessDenied, TenantViewedBySuperuser
@@ -68,14 +67,20 @@ class Principal:
 def token_for(secret: str) -> Token | None:
     """The token with this secret if it opens anything now, its use noted; else None."""
     now = timezone.now()
-    token = (
-        Token.objects.across_tenants()
-        .filter(Q(expires_at=None) | Q(expires_at__gt=now), digest=digest(secret), revoked_at=None)
-        .first()
-    )
-    if token is not None and _stale(token.last_used_at, now):
+    token = next(iter(Token.objects.raw(_BY_DIGEST, [digest(secret)])), None)
+    if token is None or token.revoked_at is not None or _has_expired(token, now):
+        return None
+    if _stale(token.last_used_at, now):
         Token.objects.filter(tenant=token.tenant_id, pk=token.pk).update(last_used_at=now)
     return token
+
+
+# Written out: every request asks this, and to build it anew took longer than a heartbeat's append.
+_BY_DIGEST = "SELECT * FROM events_token WHERE digest = %s"
+
+
+def _has_expired(token: Token, now: datetime) -> bool:
+    return token.expires_at is not None and token.expires_at <= now
 
 
 def _stale(last_used_at: datetime | None, now: datetime) -> bool:
@@ -152,13 +157,13 @@ def record_superuser_view(user: AbstractBaseUser | AnonymousUser, tenant: str, b
     if not isinstance(user, User) or not user.is_superuser:
         return
     key = digest(f"viewed:{tenant}:{by.actor}").hex()
-    if not cache.add(key, value=True, timeout=VIEWS_EVERY_SECONDS):
+    if not seldom.is_first(key, VIEWS_EVERY_SECONDS):
         return
     try:
         if not Membership.objects.filter(tenant=tenant, user=user, suspended=False).exists():
             record(tenant, TenantViewedBySuperuser(username=user.username), by=by)
     except Exception:
-        cache.delete(key)  # the next look is to be recorded, since this one is none
+        seldom.take_back(key)  # the next look is to be recorded, since this one is none
         raise
 
 
@@ -169,7 +174,7 @@ def record_denial(principal: Principal, method: str, route: str, by: Context) ->
     """
     key = f"denied:{principal.tenant}:{principal.actor}:{method}:{route}"
     try:
-        if cache.add(digest(key).hex(), True, timeout=DENIALS_EVERY_SECONDS):
+        if seldom.is_first(digest(key).hex(), DENIALS_EVERY_SECONDS):
             fact = AccessDenied(
                 principal=principal.actor, method=method, route=route, role=principal.role
             )

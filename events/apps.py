@@ -8,11 +8,13 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
-        from events import checks, signin
+        from events import checks, duties, signin
         from events.durable import registration
         from events.log import guard
+        from events.verifications import sweep
 
         post_migrate.connect(guard.after_migrate, sender=self, dispatch_uid="events.guard")
         checks.register_all()
         signin.listen()
         registration.listen()
+        duties.sweep("verifications", every_seconds=sweep.EVERY_SECONDS, run=sweep.go_on)

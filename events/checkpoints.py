@@ -31,29 +31,29 @@ def take(tenant: str) -> str:
     signer = signing.signer()
     if signer is None:
         raise NoSigningKey
-    kept = _newest_kept(tenant)
-    verified = verify_since(tenant, Place(kept.seq, kept.hash, met=True) if kept else None)
+    newest = next(kept(tenant), None)
+    verified = verify_since(tenant, Place(newest.seq, newest.hash, met=True) if newest else None)
     checkpoint = at(tenant, verified.seq)
-    if kept is not None and kept.log_id != checkpoint.log_id:
-        raise Damaged(tenant, 0, f"the checkpoint kept at {kept.seq} is of another log.")
+    if newest is not None and newest.log_id != checkpoint.log_id:
+        raise Damaged(tenant, 0, f"the checkpoint kept at {newest.seq} is of another log.")
     note = signer.sign(str(checkpoint))
     row = SignedCheckpoint(tenant_id=tenant, seq=checkpoint.seq, note=note)
     SignedCheckpoint.objects.bulk_create([row], ignore_conflicts=True)
     return note
 
 
-def _newest_kept(tenant: str) -> Checkpoint | None:
-    """The last checkpoint in our table that one of our keys has signed; others are no evidence."""
-    kept = SignedCheckpoint.objects.filter(tenant=tenant).order_by("-seq")
-    for note in kept.values_list("note", flat=True).iterator(chunk_size=100):
+def kept(tenant: str) -> Iterator[Checkpoint]:
+    """Those in our table that one of our keys has signed, the newest first; others are no
+    evidence."""
+    rows = SignedCheckpoint.objects.filter(tenant=tenant).order_by("-seq")
+    for note in rows.values_list("note", flat=True).iterator(chunk_size=100):
         try:
             checkpoint, signed = read_note(note)
             keys = checkpoint.of_its_name(signing.keys())
             if signed.signed_by(keys) and checkpoint.tenant == tenant:
-                return checkpoint
+                yield checkpoint
         except BadNote:
             continue
-    return None
 
 
 def read(text: str, trusted: Collection[Key]) -> Iterator[Checkpoint]:

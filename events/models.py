@@ -130,6 +130,90 @@ class SignedCheckpoint(models.Model):
         return f"{self.tenant_id} at {self.seq}"
 
 
+class Verification(models.Model):
+    """Somebody asked for the log to be verified; what came of it. At most one is open per tenant.
+
+    seq and head: how far it has come, and where the log ended when that was written. place_…: where
+    it goes on (`events.log.verify.Place`), null at the beginning; wanted_hash: what was looked for
+    on the way there. bad_seq: the first event that shows damage, 0 for the log as such; bad_last:
+    the second of two where it is only known to lie between them. Whoever works on it holds a lease:
+    each new holder raises `epoch`, and every write names the epoch it was made under.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        PASSED = "passed"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="verifications"
+    )
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
+    requested_by = models.CharField(max_length=300)
+    requested_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    seq = models.BigIntegerField(default=0)
+    head = models.BigIntegerField()
+    place_hash = models.BinaryField(max_length=32, null=True)
+    place_recorded_at_us = models.BigIntegerField(null=True)
+    place_met = models.BooleanField(default=False)
+    wanted_hash = models.BinaryField(max_length=32, null=True)
+    checkpoints = models.IntegerField(null=True)
+    newest_checkpoint = models.BigIntegerField(null=True)
+    bad_seq = models.BigIntegerField(null=True)
+    bad_last = models.BigIntegerField(null=True)
+    why = models.TextField(null=True)
+    epoch = models.BigIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="events_verification_one_open",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant", "-requested_at", "-id"], name="events_verification_newest"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.status} at {self.seq}"
+
+
+class SavedView(models.Model):
+    """A query of the timeline that a tenant's people share. query: as the parameters of /events."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="saved_views"
+    )
+    name = models.CharField(max_length=100)
+    query = models.JSONField(default=dict)
+    created_by = models.CharField(max_length=300)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_by = models.CharField(max_length=300)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="events_savedview_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}: {self.name}"
+
+
 class Membership(models.Model):
     """A person's role in a tenant."""
 

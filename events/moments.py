@@ -11,7 +11,8 @@ _RFC3339 = re.compile(
 
 def rfc3339(moment: datetime) -> str:
     """`2026-01-02T03:04:05.000006Z`, whatever the moment's offset. The moment is aware."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rjust(26, "0") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_rfc3339(text: str) -> datetime:

@@ -11,6 +11,7 @@ from events.log.proposal import Context
 CORRELATION = "X-Correlation-Id"
 CAUSATION = "X-Causation-Id"
 MOST_USER_AGENT = 500
+_KEPT = "agentmesh.correlation_id"  # no header's name in META looks so
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 # W3C Trace Context: version ff and ids of zeros are invalid; only version 00 ends here.
@@ -38,8 +39,11 @@ def context_of(
 
 
 def correlation_id_of(request: HttpRequest) -> str:
-    """The client's, when it can be recorded, else a new one."""
-    return _trace_id(request, CORRELATION) or uuid.uuid4().hex
+    """The client's, when it can be recorded, else a new one; the same however often it is asked."""
+    if _KEPT not in request.META:
+        request.META[_KEPT] = _trace_id(request, CORRELATION) or uuid.uuid4().hex
+    kept: str = request.META[_KEPT]
+    return kept
 
 
 def is_trace_id(text: str) -> bool:
@@ -51,11 +55,16 @@ def origin_of(request: HttpRequest) -> str:
     """Compact JSON: {"address": …, "user_agent": …}, each left out where it is not known."""
     user_agent = request.headers.get("User-Agent", "")[:MOST_USER_AGENT]
     known = {
-        "address": _clean(request.META.get("REMOTE_ADDR", "")),
+        "address": address_of(request),
         "user_agent": _clean(user_agent),
     }
     said = {name: value for name, value in known.items() if value}
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def address_of(request: HttpRequest) -> str:
+    """The client's, as the ASGI door knows it (`agentmesh_site.asgi`); empty if it is not known."""
+    return _clean(request.META.get("REMOTE_ADDR", ""))
 
 
 def _trace_id(request: HttpRequest, header: str) -> str | None:

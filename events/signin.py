@@ -9,9 +9,9 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.signals import user_logged_in, user_login_failed
-from django.core.cache import cache
 from django.http import HttpRequest
 
+from events import seldom
 from events.facts import TenantFact
 from events.log.proposal import Context
 from events.models import Membership
@@ -46,7 +46,7 @@ def _sign_in_failed(
         tenants = _tenants_of(username)
         # Only members' names take a place in the cache, so that no flood of others empties it.
         key = digest(f"sign-in:{username}").hex() if tenants else ""
-        if tenants and cache.add(key, value=True, timeout=FAILURES_EVERY_SECONDS):
+        if tenants and seldom.is_first(key, FAILURES_EVERY_SECONDS):
             _record_in(tenants, SignInFailed(username=username), _context(request, UNKNOWN))
     except Exception:
         logger.exception("A failed sign-in could not be recorded")

@@ -1,18 +1,15 @@
-"""The demo's tenants, people and tokens, and the file in which a newcomer finds the logins.
+"""The demo's tenants, people and tokens.
 
 The second start keeps what is there: the file's passwords and tokens stay good, and what the file
 has lost is made anew. What the demo did not make it does not touch.
 """
 
-import json
-import os
 import secrets
-from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from django.contrib.auth.models import User
 
+from agentmesh_site.demo.logins import Logins, TokenLogin, UserLogin
 from events import accounts, tenants
 from events.log.proposal import Context
 from events.models import Event, Membership, Tenant, TenantHead, Token
@@ -43,54 +40,6 @@ TOKENS = (
     ("acme", "agent"),
     ("globex", "admin"),
 )
-
-
-class UserLogin(msgspec.Struct):
-    username: str
-    password: str
-    tenant: str
-    role: str
-
-
-class TokenLogin(msgspec.Struct, omit_defaults=True):
-    tenant: str
-    role: str
-    token: str
-    agent_id: str | None = None
-
-
-class Logins(msgspec.Struct):
-    """What the file holds; others read it too, so its form stays."""
-
-    url: str = ""
-    users: list[UserLogin] = []
-    tokens: list[TokenLogin] = []
-
-    def password_of(self, username: str) -> str | None:
-        return next((each.password for each in self.users if each.username == username), None)
-
-    def token_of(self, tenant: str, role: str) -> str | None:
-        found = (each.token for each in self.tokens if (each.tenant, each.role) == (tenant, role))
-        return next(found, None)
-
-
-def read(path: Path) -> Logins:
-    """The file's logins; none when it is lost or spoilt."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Logins)
-    except (OSError, msgspec.MsgspecError):
-        return Logins()
-
-
-def write(path: Path, logins: Logins) -> None:
-    """Replace the file as a whole; nobody else may read it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(msgspec.to_builtins(logins), file, indent=2)
-        file.write("\n")
-    draft.replace(path)
 
 
 def settle(url: str, known: Logins) -> Logins:

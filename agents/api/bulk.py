@@ -29,6 +29,7 @@ from events.api.problem import Problem, forbidden, not_found
 from events.api.strict_json import MAX_BULK_BYTES
 from events.idempotency import Answer, KeyReused, Once
 from events.log.errors import TenantUnknown
+from events.ratelimits.scopes import Scope
 
 MOST_ANSWERED = 8 * 1024 * 1024  # bytes of bodies in one answer; later items go without
 Told = dict[str, Any]
@@ -41,6 +42,7 @@ class Commands(AgentsDoor):
     """POST /commands"""
 
     rights: ClassVar = {"POST": Right.WORK}
+    scopes: ClassVar = {"POST": Scope.BULK}
     most_body_bytes: ClassVar = MAX_BULK_BYTES
     bodies: ClassVar = {"POST": items.BODY}
     operations: ClassVar = {
@@ -57,6 +59,7 @@ class Commands(AgentsDoor):
 
     def post(self, request: Request, **_: str) -> HttpResponse:
         found, once = items.read(request.data, self), self.once(request)
+        self.count_items(request, len(found))
 
         def execute() -> HttpResponse:
             turn = Turn(self, found, once)

@@ -37,17 +37,16 @@ KEYS = thing(
         )
     },
 )
-CHECKPOINTS = listing(
-    thing(
-        "Checkpoint",
-        {
-            "seq": LOG_SEQ,
-            "hash": or_null(text(pattern="^[0-9a-f]{64}$")),
-            "note": text().saying("The signed note: docs/verification.md."),
-            "made_at": MOMENT,
-        },
-    )
+CHECKPOINT = thing(
+    "Checkpoint",
+    {
+        "seq": LOG_SEQ,
+        "hash": or_null(text(pattern="^[0-9a-f]{64}$")),
+        "note": text().saying("The signed note: docs/verification.md."),
+        "made_at": MOMENT,
+    },
 )
+CHECKPOINTS = listing(CHECKPOINT)
 
 
 class Keys(Door):
@@ -107,10 +106,10 @@ class Checkpoints(TenantDoor):
         found = list(kept.order_by("-seq", "-id")[: limit + 1])
         last = found[limit - 1] if len(found) > limit else None
         cursor = cursor_of(str(last.seq), str(last.pk)) if last else None
-        return listed([_checkpoint_json(each) for each in found[:limit]], cursor, head)
+        return listed([checkpoint_json(each) for each in found[:limit]], cursor, head)
 
 
-def _checkpoint_json(kept: SignedCheckpoint) -> dict[str, Any]:
+def checkpoint_json(kept: SignedCheckpoint) -> dict[str, Any]:
     try:
         digest = read_note(kept.note)[0].hash.hex()
     except BadNote:  # it is judged by whoever verifies; here it is shown as it stands

@@ -1,6 +1,6 @@
 """What every route under /api/ has in common: who asks, what exists for them, what they may.
 
-A refusal is the first that applies of 401, tenant 404, object 404, 405, role 403, then what is
+A refusal is the first that applies of 401, tenant 404, 429, object 404, 405, role 403, then what is
 wrong with the request itself (406, 413, 415, 400), then 412 and 409. Whether the object exists is
 asked only when something else would be refused, so that a good request pays for no second look.
 """
@@ -18,8 +18,9 @@ from rest_framework.views import APIView
 from events import access
 from events.access import RIGHTS, Principal, Right
 from events.api import strict_json
-from events.api.authentication import principal_of, require_somebody
+from events.api.authentication import name_of, principal_of, require_somebody
 from events.api.fields import Nothing, Order, checked
+from events.api.limits import headers_of, throttled
 from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.shape import Shape
 from events.api.problem import (
@@ -34,10 +35,15 @@ from events.api.refusals import REFUSALS, Refusals
 from events.log import read
 from events.log.proposal import Context
 from events.origin import CAUSATION, CORRELATION, context_of, correlation_id_of, is_trace_id
+from events.ratelimits import limiter
+from events.ratelimits.limiter import Standing
+from events.ratelimits.scopes import Scope
+from events.telling import also_tell
 from events.tenants import is_slug
 
 SEQ = "AgentMesh-Seq"
 JSON = "application/json"
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -50,6 +56,8 @@ class Door(APIView):
     is_admitted = False
     for_anybody = False  # without login
     orders: ClassVar[Mapping[str, type[Order]]] = {}  # method → what its body is
+    # method → what a request is counted as, where it is more than one read or one write
+    scopes: ClassVar[Mapping[str, Scope]] = {}
     refusals: ClassVar[Refusals] = REFUSALS
     most_body_bytes: ClassVar[int] = strict_json.MAX_BODY_BYTES
     # For the document of the API (docs/openapi.md): method → what the rest does not say, and those
@@ -66,9 +74,9 @@ class Door(APIView):
     @classmethod
     def may_refuse(cls, method: str) -> frozenset[str]:
         """The codes of the problems that the method may be answered with."""
-        codes = {"invalid", "not_acceptable", "unavailable"}
+        codes = {"invalid", "not_acceptable", "throttled", "unavailable"}
         if not cls.for_anybody:
-            codes |= {"unauthenticated", "throttled"}
+            codes |= {"unauthenticated"}
         if method in WITH_A_BODY:
             codes |= {"too_large", "unsupported_media_type"}
         return frozenset(codes)
@@ -77,6 +85,7 @@ class Door(APIView):
         self.http_request = request
         self.verb = "GET" if request.method == "HEAD" else request.method or ""
         self.correlation_id = correlation_id_of(request)
+        self.standings: list[Standing] = []
         self._hold_body(request)
         return super().initialize_request(request, *args, **kwargs)
 
@@ -95,7 +104,7 @@ class Door(APIView):
 
     def initial(self, request: Request, *_: Any, **__: Any) -> None:
         if not self.for_anybody:
-            require_somebody(request)
+            self._require_somebody(request)
         self.admit(request)
         self.is_admitted = True
         if request.method not in self.allowed_methods:
@@ -107,10 +116,38 @@ class Door(APIView):
         if self.broken_body is not None:
             raise self.broken_body
         self._check_trace_headers(request)
-        self.query = Query(self.http_request, self.known.get(self.verb, ()), self.repeatable)
+        self.query = Query.of(self.http_request, self.known.get(self.verb, ()), self.repeatable)
+
+    def _require_somebody(self, request: Request) -> None:
+        try:
+            require_somebody(request)
+        except Problem as refusal:
+            is_wrong_token = refusal.status == HTTPStatus.UNAUTHORIZED and (
+                "Authorization" in request.headers
+            )
+            if is_wrong_token:
+                self.spend(Scope.LOGIN, limiter.caller_at(self.http_request))
+            raise
 
     def admit(self, request: Request) -> None:
-        """Raise not_found() when the path names a tenant or a thing that is not there for them."""
+        """Raise not_found() when the path names a tenant or a thing that is not there for them, and
+        throttled() for who asks too much: as soon as it is known who asks."""
+        self.count(limiter.caller_at(self.http_request) if self.for_anybody else name_of(request))
+
+    def count(self, who: str) -> None:
+        """Count this request as theirs. Raises Problem (429)."""
+        method = self.http_request.method or ""
+        usual = Scope.READ if method in READING else Scope.WRITE
+        self.spend(self.scopes.get(method, usual), who)
+
+    def spend(self, scope: Scope, who: str, cost: int = 1, *, paid: int = 0) -> None:
+        """Take `cost` units of theirs, of which some are paid. Raises Problem (429)."""
+        standing = limiter.spend(scope, who, cost, paid=paid)
+        if standing is None:
+            return
+        self.standings.append(standing)
+        if not standing.is_allowed:
+            raise throttled(standing)
 
     def authorize(self, request: Request) -> None:
         """Raise forbidden() when they may not."""
@@ -164,6 +201,8 @@ class Door(APIView):
         response.headers.setdefault(CORRELATION, self.correlation_id)
         response.headers["Vary"] = "Accept, Authorization, Cookie"
         response.headers["Cache-Control"] = "no-store"
+        for name, value in headers_of(self.standings).items():
+            response.headers[name] = value
         return response
 
     def get_parsers(self) -> list[BaseParser]:
@@ -208,7 +247,17 @@ class TenantDoor(Door):
         if principal is None:
             raise not_found()
         self.principal = principal
+        also_tell(actor=principal.actor, tenant=principal.tenant)
+        self.count(self.who(request))
         access.record_superuser_view(request.user, self.tenant, self.context())
+
+    def who(self, request: Request) -> str:
+        """Whose requests this one is counted among."""
+        return name_of(request, self.tenant)
+
+    def count_items(self, request: Request, items: int) -> None:
+        """Of a request that was counted as one before its body was read. Raises Problem (429)."""
+        self.spend(Scope.BULK, self.who(request), items, paid=1)
 
     def authorize(self, request: Request) -> None:
         right = self.rights[self.verb]

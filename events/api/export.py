@@ -15,6 +15,7 @@ from events.api.openapi.parameters import named
 from events.api.openapi.shape import TEXT
 from events.api.problem import invalid_parameter
 from events.api.timeline import FILTERS, wanted_of
+from events.ratelimits.scopes import Scope
 from events.tenant_facts import LogExported
 from events.tenants import record
 from events.transfer import export
@@ -37,6 +38,7 @@ class LogExport(TenantDoor):
 
     rights: ClassVar = {"GET": Right.AUDIT}
     known: ClassVar = {"GET": ("format", *ALL_FILTERS, "min_seq")}
+    scopes: ClassVar = {"GET": Scope.EXPORT}  # HEAD takes no copy
     parameters: ClassVar = {
         "format": named(FORMATS, "`jsonl` without it."),
     }

@@ -21,6 +21,7 @@ from events.api.door import SEQ, WITH_A_BODY, TenantDoor, json_response
 from events.api.problem import Problem, invalid_header
 from events.confidential import reveal
 from events.idempotency import Answer, AnsweredBefore, KeyReused, Once
+from events.metrics import instruments
 
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -114,6 +115,7 @@ class WritingDoor(TenantDoor):
             return None
         response = self.respond(answer)
         response.headers[REPLAYED] = "true"
+        instruments.replays.inc()
         return response
 
 

@@ -1,7 +1,7 @@
 """Query parameters: every one is known, stands once, and means one thing; else 400 names it."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -20,13 +20,16 @@ _WHOLE = re.compile(r"[0-9]{1,19}")
 
 
 class Query:
-    """The parameters of one request. `repeatable` may stand more than once."""
+    """Parameters, as of one request. `repeatable` may stand more than once."""
 
     def __init__(
-        self, request: HttpRequest, known: Collection[str], repeatable: Collection[str] = ()
+        self,
+        pairs: Iterable[tuple[str, str]],
+        known: Collection[str],
+        repeatable: Collection[str] = (),
     ) -> None:
         self._values: dict[str, list[str]] = {}
-        for name, value in _pairs(request.META.get("QUERY_STRING", "")):
+        for name, value in pairs:
             if name not in known:
                 allowed = f"It takes {', '.join(sorted(known))}." if known else "It takes none."
                 raise invalid_parameter(name[:64], f"is no parameter of this path. {allowed}")
@@ -35,6 +38,13 @@ class Query:
             if not value or len(value) > MOST_CHARACTERS:
                 raise invalid_parameter(name, f"must have 1 to {MOST_CHARACTERS} characters.")
             self._values.setdefault(name, []).append(value)
+
+    @classmethod
+    def of(
+        cls, request: HttpRequest, known: Collection[str], repeatable: Collection[str] = ()
+    ) -> "Query":
+        """The request's. Raises Problem (400)."""
+        return cls(_pairs(request.META.get("QUERY_STRING", "")), known, repeatable)
 
     def text(self, name: str) -> str | None:
         values = self._values.get(name)

@@ -65,9 +65,7 @@ class EventsDoor(TenantDoor):
         self.pinned_schema()
         wanted = wanted_of(self.query, agent)
         after, limit = self.query.whole("after"), self.query.limit()
-        order = self.query.text("order") or "asc"
-        if order not in ("asc", "desc"):
-            raise invalid_parameter("order", "must be asc or desc.")
+        descending = is_descending(self.query)
         head = self.head_seq()
         found = Page([], None)
         if self._may_see(agent):
@@ -77,7 +75,7 @@ class EventsDoor(TenantDoor):
                 head=head,
                 after=after,
                 limit=limit,
-                descending=order == "desc",
+                descending=descending,
             )
         items = b",".join(self.on_the_wire(found.rows))
         next_ = b"null" if found.next is None else str(found.next).encode()
@@ -155,3 +153,11 @@ def wanted_of(query: Query, agent: Pattern | None) -> Wanted:
         since=query.moment("since"),
         until=query.moment("until"),
     )
+
+
+def is_descending(query: Query) -> bool:
+    """Whether the newest come first. Raises Problem (400)."""
+    order = query.text("order") or "asc"
+    if order not in ("asc", "desc"):
+        raise invalid_parameter("order", "must be asc or desc.")
+    return order == "desc"

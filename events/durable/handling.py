@@ -20,6 +20,7 @@ from events.durable.lease import LeaseLost
 from events.durable.rows import Rows
 from events.facts import Fact
 from events.log.read import Told
+from events.telling import also_tell
 
 AT_ONCE_SECONDS = 1.0  # a reaction's checkpoint follows at least so often
 IN_TRANSACTION_SECONDS = 0.2  # how long a projection's handlers may keep a transaction open
@@ -60,6 +61,13 @@ def handling(subscription: Subscription, tenant: str, generation: int) -> Handli
     return Reacting(subscription)
 
 
+def _publish(subscription: Subscription, told: Told) -> None:
+    event = told.decoded()
+    envelope = event.envelope
+    also_tell(seq=told.seq, correlation_id=envelope.correlation_id if envelope else None)
+    subscription.publish(event)
+
+
 class Reacting:
     """Outside any transaction. What was handled before a crash may be handled again."""
 
@@ -72,7 +80,7 @@ class Reacting:
         finished_at = time.monotonic()
         for place, told in enumerate(events):
             try:
-                self._subscription.publish(told.decoded())
+                _publish(self._subscription, told)
             except RAISED as error:
                 if not is_away(error):
                     finish(place)
@@ -148,7 +156,7 @@ class Projecting(_InTransactions):
         handled = 0
         with transaction.atomic():
             for told in events:
-                self._subscription.publish(told.decoded())
+                _publish(self._subscription, told)
                 handled += 1
                 if enough() or time.monotonic() >= until:
                     break

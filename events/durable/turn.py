@@ -16,6 +16,8 @@ from events.durable.lease import Lease, LeaseLost, Seen
 from events.log import cursor
 from events.log.cursor import LogDamaged, NotInTheLog, Position
 from events.log.read import Told
+from events.metrics import instruments
+from events.telling import new_id, telling
 
 logger = logging.getLogger(__name__)
 
@@ -73,20 +75,34 @@ class Turn:
 
     def run(self, seconds: float) -> None:
         """Go on for about so long. Raises what the database does when it is away."""
+        about = self.lease
+        with telling(turn_id=new_id(), subscription=about.subscription, tenant=about.tenant):
+            outcome = self._run(seconds)
+        instruments.turns.labels(about.subscription, outcome).inc()
+        if self.handled:
+            instruments.events_handled.labels(about.subscription).inc(self.handled)
+
+    def _run(self, seconds: float) -> str:
+        """How it ended."""
         try:
             self._go_on(seconds)
         except LeaseLost as lost:
             logger.info("%s", lost)
+            return "lost"
         except (NotInTheLog, LogDamaged) as damage:
             reason = self._why_it_stops(damage)
             logger.error("%s stops in %s: %s", self.lease.subscription, self.lease.tenant, reason)  # noqa: TRY400
             self.lease.stop(reason)
+            return "stopped"
         except Exception as error:
             if is_away(error):
                 raise
             # No event's fault, which would have been held: ours. Other logs shall go on.
             logger.exception("%s failed in %s", self.lease.subscription, self.lease.tenant)
             self.lease.fail(words(error), held.wait_seconds(self.lease.failures + 1))
+            return "failed"
+        else:
+            return "done"
         finally:
             lease.forget(self.lease)
 

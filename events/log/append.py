@@ -9,6 +9,7 @@ proposals of one tenant (an import, a bulk request) share one transaction and on
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from time import perf_counter
 from typing import Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -18,6 +19,7 @@ from events import bus
 from events.log.errors import NotTheOutermostTransaction
 from events.log.proposal import Batch, Proposal, Sealed, seal
 from events.log.result import Appended
+from events.metrics import instruments, sharing
 
 SINGLE_STATEMENT_EVENTS = 4  # the most that any one command of the aggregate records
 
@@ -37,10 +39,14 @@ def append(
     batch = [(proposal, seal(tenant, proposal)) for proposal in proposals]
     if not any(sealed for _, sealed in batch):
         raise ValueError("append needs at least one fact; a command that changes nothing skips it.")
+    began = perf_counter()
     if within is None and _fits_one_statement(batch) and not bus.has_counsel():
         appended = _engine(database.vendor).append_one(database, tenant, *batch[0])
     else:
         appended = _in_transaction(database, tenant, batch, within)
+    if sharing.is_asked():
+        types = [fact.type for proposal, _ in batch for fact in proposal.facts]
+        instruments.appended(types, perf_counter() - began)
     bus.announce(appended)
     return appended
 

@@ -21,6 +21,7 @@ from events.access import (
     tenants_of_user,
 )
 from events.origin import context_of
+from events.telling import also_tell
 
 P = ParamSpec("P")
 REMEMBERED = "tenant"  # in the session: where the person was last
@@ -36,6 +37,7 @@ def tenant_page(
         principal = principal_of_user(request.user, tenant)
         if principal is None or not principal.may(Right.READ):
             raise Http404
+        also_tell(actor=principal.actor, tenant=principal.tenant)
         record_superuser_view(request.user, tenant, context_of(request, principal.actor))
         if request.session.get(REMEMBERED) != tenant:
             request.session[REMEMBERED] = tenant

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from events.durable.errors import DATABASE_ERRORS, first_line, is_away, words
 from events.duties import Sweep
+from events.metrics import instruments
 from events.models import Duty
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def run_one(sweep: Sweep) -> int:
             raise
         logger.exception("The sweep %s failed", sweep.name)
         error = words(failure)
+    instruments.sweeps.labels(sweep.name, "failed" if error else "done").inc()
     Duty.objects.update_or_create(
         name=sweep.name,
         defaults={"ran_at": Now(), "last_error": error},

@@ -15,6 +15,7 @@ from django.db.models import Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from events.metrics import instruments
 from projections.notify import digests, secrets
 from projections.notify.carriers import NotTaken, Webhooks, send_mail
 from projections.notify.models import UNSETTLED, Channel, Digest
@@ -85,6 +86,7 @@ def _note(digest: Digest, error: BaseException | None, now: datetime) -> None:
     )
     if error is None:
         ours.update(sent_at=now, last_error=None)
+        _count(digest, "sent")
         return
     if not isinstance(error, NotTaken):
         logger.error("The digest %s could not be sent.", digest, exc_info=error)
@@ -92,6 +94,12 @@ def _note(digest: Digest, error: BaseException | None, now: datetime) -> None:
     if digest.attempts > len(WAITS):
         logger.warning("The digest %s was given up: %s", digest, words)
         ours.update(given_up_at=now, last_error=words)
+        _count(digest, "given_up")
         return
     wait = WAITS[digest.attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)
     ours.update(next_try_at=now + wait, last_error=words)
+    _count(digest, "failed")
+
+
+def _count(digest: Digest, outcome: str) -> None:
+    instruments.deliveries.labels(f"notification_{digest.channel}", outcome).inc()

@@ -21,6 +21,7 @@ from nats.aio.msg import Msg
 from nats.js.api import Header
 
 from events.log.cursor import Position
+from events.metrics import instruments
 from projections.relay.messages import MSG_ID, Message
 from projections.relay.stream import NAME
 
@@ -80,6 +81,7 @@ class Pipeline:
     def __init__(self, connection: Client, last_seq: int) -> None:
         self.last_seq = last_seq  # where the stream ends when all have arrived
         self._arrived: dict[str, tuple[Position, int]] = {}
+        self._arrivals = 0  # of which nobody was told yet
         self._connection = connection
         self._inbox = connection.new_inbox()
         self._last_id: str | None = None
@@ -125,6 +127,9 @@ class Pipeline:
     def take_arrived(self) -> dict[str, tuple[Position, int]]:
         """Of each tenant the last event that the server has acknowledged since the last call, and
         its place."""
+        if self._arrivals:
+            instruments.deliveries.labels("relay", "sent").inc(self._arrivals)
+            self._arrivals = 0
         taken, self._arrived = self._arrived, {}
         return taken
 
@@ -174,6 +179,7 @@ class Pipeline:
             self._end(doubt)
             return
         self._arrived[sent.tenant] = sent.position, place
+        self._arrivals += 1
         self._moved.set()
 
 

@@ -14,6 +14,7 @@ from events.cloudevents import STORED
 from events.confidential.reveal import NO_KEYS
 from events.log import cursor
 from events.log.cursor import LogDamaged, NotInTheLog, Position
+from events.metrics import instruments
 from projections.stream import frames
 from projections.stream.passes import Pass
 from projections.stream.reading import ReadingThreads
@@ -217,7 +218,10 @@ class Follower:
             self._page = {row.seq: Entry(row) for row in rows}
             largest = max((len(row.data) for row in rows), default=1)
             self._page_size = max(1, min(MAX_PAGE, PAGE_BYTES // largest))
-        return await self._frames(self._take())
+        entries = self._take()
+        if entries:
+            instruments.stream_events.inc(len(entries))
+        return await self._frames(entries)
 
     def _entry(self, seq: int) -> Entry | None:
         return self._page.get(seq) or self._tail.entry(seq)

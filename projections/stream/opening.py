@@ -17,6 +17,7 @@ from events.api.openapi.shape import TEXT, text
 from events.api.problem import forbidden, not_found
 from events.log import cursor
 from events.log.cursor import NotInTheLog, Position
+from events.ratelimits.scopes import Scope
 from projections.stream import positions, reading
 from projections.stream.follower import Order
 from projections.stream.passes import Pass
@@ -31,6 +32,7 @@ class Stream(TenantDoor):
     """A tenant's log, live and from any point."""
 
     known: ClassVar = {"GET": PARAMETERS}
+    scopes: ClassVar = {"GET": Scope.STREAM}  # HEAD opens none
     parameters: ClassVar = {
         "after": Parameter(_ID, "Begin after this seq; 0 is before the first."),
         "lastEventId": Parameter(_ID, "Like `Last-Event-ID`, for who cannot send a header."),

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 
 from events.bus import events_committed
+from events.metrics import instruments
 from projections.stream import passes, reading
 from projections.stream.ear import Ear
 from projections.stream.follower import Follower, Message, Order, Wire
@@ -66,6 +67,7 @@ class Streams:
 
     def _enter(self, follower: Follower, tail: Tail) -> None:
         self._followers.add(follower)
+        instruments.streams_open.inc()
         tail.followers.add(follower)
         if not self._chores:
             self._loop = asyncio.get_running_loop()
@@ -80,6 +82,7 @@ class Streams:
 
     def _leave(self, follower: Follower, tail: Tail) -> None:
         self._followers.discard(follower)
+        instruments.streams_open.dec()
         tail.followers.discard(follower)
         if not tail.followers:
             _, task = self._tails.pop(tail.tenant)

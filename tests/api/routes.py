@@ -60,6 +60,15 @@ ROUTES = [
     Route("GET", "/events/{event}", EVERYBODY),
     Route("GET", "/export", ("admin", "auditor")),
     Route("GET", "/checkpoints", READERS),
+    Route("GET", "/integrity", READERS),
+    Route("GET", "/integrity/verifications", READERS),
+    Route("POST", "/integrity/verifications", ("admin", "auditor"), {}),
+    Route("GET", "/integrity/verifications/{verification}", READERS),
+    Route("GET", "/saved-views", READERS),
+    Route("POST", "/saved-views", OPERATORS, {"name": "x", "query": {"types": "AgentTask*"}}),
+    Route("GET", "/saved-views/{view}", READERS),
+    Route("PATCH", "/saved-views/{view}", OPERATORS, {"name": "x"}),
+    Route("DELETE", "/saved-views/{view}", OPERATORS),
     Route("GET", "/subscriptions", READERS),
     Route("POST", f"{PARKED}/retry", OPERATORS, {}),
     Route("POST", f"{PARKED}/skip", OPERATORS, {"reason": "x"}),
@@ -86,3 +95,5 @@ ROUTES = [
 ]
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH")]
 WITH_A_THING = [route for route in ROUTES if "{" in route.path]
+# Beside every tenant: /me is for whoever is signed in, the others are for everybody.
+PLAIN = ("/me", "/keys", "/schemas", "/schemas/AgentCreatedEvent/1.0", "/openapi.json")

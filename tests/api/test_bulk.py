@@ -12,9 +12,9 @@ from agents.api.items import KINDS, MOST_ITEMS
 from events.api.strict_json import MAX_BODY_BYTES, MAX_BULK_BYTES
 from events.models import Event
 from tests.api.conftest import CREATION, HEARTBEAT, Caller, People, body_of
-from tests.api.test_cost import _one_connection, statements
+from tests.api.test_cost import one_connection, statements
 
-__all__ = ["_one_connection"]
+__all__ = ["one_connection"]
 
 Item = dict[str, Any]
 PATH = "/commands"

@@ -49,7 +49,7 @@ def statements() -> Iterator[list[str]]:
 
 
 @pytest.fixture(autouse=True)
-def _one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     # A request would begin and end by closing the connection that is traced.
     monkeypatch.setattr("django.test.client.request_started.send", lambda **_: [])
     monkeypatch.setattr("django.db.connection.close_if_unusable_or_obsolete", lambda: None)

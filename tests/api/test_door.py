@@ -11,7 +11,7 @@ from django.test import Client
 from events import tenants
 from events.models import Role
 from tests.api.conftest import CREATION, HEARTBEAT, SOMEBODY, Caller, People, body_of, people_of
-from tests.api.routes import ROUTES, WITH_A_THING, WRITING, Route
+from tests.api.routes import PLAIN, ROUTES, WITH_A_THING, WRITING, Route
 from tests.api.things import ABSENT, NO_UUID, Things, things_of
 
 
@@ -115,6 +115,61 @@ class TestEveryRoute(Refusals):
         assert route.method in response["Allow"].split(", ")
 
 
+@pytest.mark.parametrize("route", [each for each in ROUTES if each.method == "GET"], ids=str)
+class TestEveryPath(Refusals):
+    def test_head_is_get_without_its_body(
+        self, people: People, things: Things, route: Route
+    ) -> None:
+        path = things.path(route)
+        get, head = (people.alice.request(method, path) for method in ("GET", "HEAD"))
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert set(get.headers) - set(head.headers) <= {"Content-Length"}
+        assert people.alice.request("HEAD", path + "?nope=1").status_code == 400
+        assert (
+            people.mallory.request(
+                "HEAD", f"/api/v1/tenants/{people.alice.tenant}{path}"
+            ).status_code
+            == 404
+        )
+
+    def test_options_tells_the_methods_to_whom_it_is_there(
+        self, people: People, things: Things, route: Route
+    ) -> None:
+        path = things.path(route)
+        response = people.carol.request("OPTIONS", path)
+        assert (response.status_code, response.content) == (204, b"")
+        there = {each.method for each in ROUTES if each.path == route.path}
+        assert set(response["Allow"].split(", ")) == there | {"HEAD", "OPTIONS"}
+        assert (
+            people.mallory.request(
+                "OPTIONS", f"/api/v1/tenants/{people.alice.tenant}{path}"
+            ).status_code
+            == 404
+        )
+        assert Caller(people.alice.tenant, "").request("OPTIONS", path).status_code == 401
+
+
+@pytest.mark.parametrize("path", [f"/api/v1{each}" for each in PLAIN])
+def test_paths_of_no_tenant_are_refused_alike(people: People, path: str) -> None:
+    for method, query, expected in (
+        ("GET", "", 200),
+        ("HEAD", "", 200),
+        ("OPTIONS", "", 204),
+        ("POST", "", 405),
+        ("DELETE", "", 405),
+        ("GET", "?nope=1", 400),
+        ("GET", "/", 404),
+    ):
+        response = people.alice.request(method, path + query)
+        assert response.status_code == expected, (method, query)
+        if expected == 405:
+            assert response["Allow"] == "GET, HEAD, OPTIONS"
+        assert response["X-Correlation-Id"]
+    assert people.alice.get(path, Accept="image/png").status_code == 406
+    signed_out = Client().get(path).status_code
+    assert signed_out == (401 if path.endswith("/me") else 200)
+
+
 class TestWhatComesFirst(Refusals):
     @pytest.mark.parametrize("route", WITH_A_THING, ids=str)
     def test_what_is_not_there_comes_before_what_may_not_be_done(
@@ -131,7 +186,8 @@ class TestWhatComesFirst(Refusals):
     def test_a_role_comes_before_a_bad_body(
         self, people: People, things: Things, route: Route
     ) -> None:
-        assert people.carol.request(route.method, things.path(route), b"{").status_code == 403
+        refused = people.bob if "auditor" in route.roles else people.carol
+        assert refused.request(route.method, things.path(route), b"{").status_code == 403
 
     @pytest.mark.parametrize("route", WRITING, ids=str)
     def test_only_json_is_taken(self, people: People, things: Things, route: Route) -> None:

@@ -1,5 +1,7 @@
 """The list of agents: filters, and walks that see each agent once."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -87,6 +89,19 @@ def test_a_walk_sees_each_agent_once(
         monkeypatch.setattr(fleet, "CHUNK", chunk)
         monkeypatch.setattr(fleet, "REPLAYED", replayed)
         assert walk(bob, f"{query}&limit={limit}") == whole
+
+
+@pytest.mark.parametrize("query", ["tag=nobody-has-it", "status=BUSY", "q=nowhere"])
+def test_a_page_that_finds_nothing_says_how_far_it_looked(
+    bob: Caller, agents: dict[str, Any], query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "EXAMINED", 2)
+    page = body_of(bob.get(f"/agents?{query}"))
+    assert (page["items"], key_in(page["next"])) == ([], ["bbb"])
+
+
+def key_in(cursor: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
 
 
 def test_a_row_that_other_rules_made_is_not_believed(bob: Caller, agents: dict[str, Any]) -> None:

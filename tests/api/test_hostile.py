@@ -70,6 +70,7 @@ def test_no_body_breaks_a_route(alice: Caller, route: Route) -> None:
         stream=agent,
         alert=things.alert(alice.tenant, agent),
         rule=things.rule(alice.tenant),
+        view=things.view(alice.tenant),
     )
     for name, raw in BODIES.items():
         problem = refused(alice.request(route.method, path, raw))

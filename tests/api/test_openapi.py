@@ -79,7 +79,7 @@ def test_whoever_needs_a_login_is_told_how_and_refused_without() -> None:
     for path, method, operation in operations():
         needs_login = {} not in operation["security"]
         assert needs_login == ("401" in operation["responses"]), f"{method} {path}"
-        assert needs_login == ("429" in operation["responses"]), f"{method} {path}"
+        assert "429" in operation["responses"], f"{method} {path}"
 
 
 def test_the_kept_document_is_that_of_the_doors() -> None:

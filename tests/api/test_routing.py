@@ -8,10 +8,10 @@ from django.http import HttpResponse
 from agents.domain.routing import CAPABILITY_WEIGHT, IDLE_WEIGHT, SUCCESS_WEIGHT
 from events.tenants import change_settings
 from tests.api.conftest import SOMEBODY, Caller, People, body_of
-from tests.api.test_cost import _one_connection, statements
+from tests.api.test_cost import one_connection, statements
 from tests.api.test_idempotency import head
 
-__all__ = ["_one_connection"]
+__all__ = ["one_connection"]
 NLP = [{"name": "nlp"}]
 READS = 6  # the token, whether the task is taken, two of agents, and two as any assignment does
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from events import tenants
-from events.models import HeldStream, Role, SubscriptionCheckpoint
+from events.models import HeldStream, Role, SavedView, SubscriptionCheckpoint, Verification
 from projections.alerts import rule_services
 from projections.alerts.rules import Rule
 from tests.alerts.fleet import stand
@@ -31,6 +31,8 @@ class Things:
     stream: str
     alert: str
     rule: str
+    verification: str
+    view: str
 
     def path(self, route: Route) -> str:
         return route.path.format(**vars(self))
@@ -46,6 +48,8 @@ ABSENT = Things(
     stream="nobody",
     alert=NO_UUID,
     rule="nothing",
+    verification=NO_UUID,
+    view=NO_UUID,
 )
 
 
@@ -66,6 +70,8 @@ def things_of(people: People) -> Things:
         stream=agent,
         alert=alert(people.alice.tenant, agent),
         rule=rule(people.alice.tenant),
+        verification=verification(people.alice.tenant),
+        view=view(people.alice.tenant),
     )
 
 
@@ -79,6 +85,17 @@ def rule(tenant: str) -> str:
     made = Rule(name="mine", events="AgentPausedEvent", webhooks=(HOOK,))
     rule_services.create_rule(tenant=tenant, rule=made, by=SOMEBODY)
     return made.name
+
+
+def verification(tenant: str) -> str:
+    """The id of a verification that has been asked for."""
+    return str(Verification.objects.create(tenant_id=tenant, head=0, requested_by="user:x").id)
+
+
+def view(tenant: str) -> str:
+    """The id of a saved view."""
+    made = SavedView.objects.create(tenant_id=tenant, name="Mine", created_by="user:x")
+    return str(made.id)
 
 
 def park(tenant: str, *stream_ids: str, stream_type: str = "agent") -> None:

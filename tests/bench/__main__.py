@@ -23,6 +23,7 @@ BENCHMARKS = {
     "asof": ("postgresql", "sqlite"),
     "durability": ("postgresql", "sqlite"),
     "verify": ("postgresql", "sqlite"),
+    "verification": ("postgresql", "sqlite"),
     "trace": ("postgresql", "sqlite"),
     "export": ("postgresql", "sqlite"),
     "projections": ("postgresql", "sqlite"),
@@ -30,6 +31,9 @@ BENCHMARKS = {
     "sweep": ("postgresql", "sqlite"),
     "routing": ("postgresql", "sqlite"),
     "relay": ("postgresql", "sqlite"),
+    "metrics": ("postgresql", "sqlite"),
+    "http": ("postgresql", "sqlite"),
+    "pages": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 

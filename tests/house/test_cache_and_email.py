@@ -5,10 +5,17 @@ from agentmesh_site.environment import WrongSetting
 
 
 def test_a_cache_on_redis_keeps_its_place() -> None:
-    assert django_cache("redis://:word@cache.example.org:6379/1") == {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": "redis://:word@cache.example.org:6379/1",
-    }
+    config = django_cache("redis://:word@cache.example.org:6379/1")
+    assert config["BACKEND"] == "django.core.cache.backends.redis.RedisCache"
+    assert config["LOCATION"] == "redis://:word@cache.example.org:6379/1"
+
+
+def test_a_redis_is_not_waited_for_longer_than_its_url_says() -> None:
+    usual = django_cache("rediss://cache.example.org:6379/1")["OPTIONS"]
+    said = django_cache("rediss://cache.example.org:6379/1?socket_timeout=3")["OPTIONS"]
+
+    assert usual["socket_timeout"] == usual["socket_connect_timeout"] < 1
+    assert (said["socket_timeout"], said["socket_connect_timeout"]) == (3, 0.2)
 
 
 def test_a_cache_of_our_own_has_room_for_what_limits_floods() -> None:

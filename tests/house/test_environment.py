@@ -1,6 +1,7 @@
 """A wrong value stops the start with one line that names it; a right one arrives."""
 
 import base64
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,8 +37,36 @@ def test_with_nothing_set_everything_stays_on_this_machine() -> None:
         encryption_keys=(),
         nats_urls=(),
         rate_limits={},
+        metrics_token=None,
+        metrics_dir=None,
+        expect_worker=None,
+        log_format="text",
+        log_level="info",
+        access_log=False,
     )
     assert not environment.https
+
+
+def test_what_others_can_reach_logs_for_machines_unless_told_otherwise() -> None:
+    reachable = public()
+    told = public(AGENTMESH_LOG_FORMAT="TEXT", AGENTMESH_ACCESS_LOG="on")
+
+    assert (reachable.log_format, reachable.access_log) == ("json", True)
+    assert (told.log_format, told.access_log) == ("text", True)
+
+
+def test_watching_is_set_up_by_the_environment(tmp_path: Path) -> None:
+    environment = public(
+        AGENTMESH_METRICS_TOKEN="0123456789abcdef",
+        AGENTMESH_METRICS_DIR=str(tmp_path / "new"),
+        AGENTMESH_EXPECT_WORKER="0",
+        AGENTMESH_LOG_LEVEL="warning",
+    )
+
+    assert environment.metrics_token == "0123456789abcdef"
+    assert environment.metrics_dir == tmp_path / "new"
+    assert environment.expect_worker is False
+    assert environment.log_level == "warning"
 
 
 def test_a_blank_value_counts_as_not_set() -> None:
@@ -98,7 +127,24 @@ def test_rate_limits_and_nats_servers_are_lists() -> None:
     assert environment.nats_urls == ("nats://127.0.0.1:4222", "tls://nats.example.org")
 
 
+def test_a_limit_of_something_unknown_is_told_what_can_be_limited() -> None:
+    with pytest.raises(WrongSetting) as refusal:
+        read({"AGENTMESH_RATE_LIMITS": "read=5/second,tasks=1/second"})
+
+    line = str(refusal.value)
+    assert "'tasks'" in line
+    assert "read, write, bulk, stream, export, login" in line
+
+
 WRONG = [
+    ("AGENTMESH_METRICS_TOKEN", "short"),
+    ("AGENTMESH_METRICS_TOKEN", "no header can carry\tthis one"),
+    ("AGENTMESH_METRICS_DIR", "var/metrics"),
+    ("AGENTMESH_METRICS_DIR", "/no/such/folder/metrics"),
+    ("AGENTMESH_EXPECT_WORKER", "maybe"),
+    ("AGENTMESH_LOG_FORMAT", "xml"),
+    ("AGENTMESH_LOG_LEVEL", "loud"),
+    ("AGENTMESH_ACCESS_LOG", "maybe"),
     ("PORT", "abc"),
     ("PORT", "0"),
     ("PORT", "65536"),
@@ -137,6 +183,7 @@ WRONG = [
     ("AGENTMESH_RATE_LIMITS", "read=0/minute"),
     ("AGENTMESH_RATE_LIMITS", "read=10/fortnight"),
     ("AGENTMESH_RATE_LIMITS", "read=1/second,read=2/second"),
+    ("AGENTMESH_RATE_LIMITS", "reads=1/second"),
     ("AGENTMESH_ALOWED_HOSTS", "localhost"),
     ("AGENTMESH_COLOUR", "blue"),
 ]
@@ -184,6 +231,7 @@ def test_whoever_can_be_reached_from_elsewhere_needs_a_secret_key_and_no_debug(
     [
         ("AGENTMESH_SECRET_KEY", "hunter2"),
         ("AGENTMESH_SIGNING_KEY", "hunter2"),
+        ("AGENTMESH_METRICS_TOKEN", "hunter2"),
         ("AGENTMESH_ENCRYPTION_KEYS", "hunter2"),
         ("AGENTMESH_NATS_URL", "ftp://bob:hunter2@host"),
         ("AGENTMESH_PUBLIC_URL", "https://bob:hunter2@host"),

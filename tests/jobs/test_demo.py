@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from statistics import mean, median
-from threading import Event as Flag
 from typing import Any
 
 import httpx
@@ -20,15 +19,7 @@ import psycopg
 import pytest
 
 from agentmesh_site.demo import distribution
-from agentmesh_site.demo.fleet import DemoOrders, Stopped
-from agents import services
-from agents.current import load
-from agents.domain.state import Intent
-from agents.models import CurrentAgent
-from agents.rebuild import compare
-from agents.replay.pace import Pace
-from events.log.verify import verify
-from tests.jobs.conftest import ALICE, shell, until
+from tests.jobs.conftest import shell, until
 
 Start = Callable[..., "subprocess.Popen[str]"]
 STATUSES = {"REGISTERED", "AVAILABLE", "BUSY", "PAUSED", "UNHEALTHY", "TERMINATED"}
@@ -73,7 +64,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
     port = free_port()
     env = own_database | {"PORT": str(port)}
     first = started(env, "demo", "--logins", str(file))
-    until(lambda: alive(f"http://127.0.0.1:{port}"))
+    until(lambda: alive(f"http://127.0.0.1:{port}"), 60)
 
     logins = json.loads(file.read_bytes())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -86,7 +77,8 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
         ("mallory", "globex", "admin"),
     ]
     assert {t["token"][:3] for t in logins["tokens"]} == {"am_"}
-    until(lambda: statuses(env, "acme") == STATUSES)
+    assert len(logins["tokens"]) == 5  # the agents' are not the newcomer's
+    until(lambda: statuses(env, "acme") == STATUSES, 60)
     twice = shell(env, "demo", "--logins", str(file))
     out, err = stop(first)
 
@@ -99,7 +91,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
 
     moved = free_port()
     second = started(env | {"PORT": str(moved)}, "demo", "--logins", str(file))
-    until(lambda: alive(f"http://127.0.0.1:{moved}"))
+    until(lambda: alive(f"http://127.0.0.1:{moved}"), 60)
     _, err = stop(second, signal.SIGTERM)
 
     assert (second.returncode, err) == (0, "")
@@ -110,9 +102,9 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
 
 def settle(env: dict[str, str], file: Path) -> Any:
     code = (
-        "from pathlib import Path; from agentmesh_site.demo import people;"
+        "from pathlib import Path; from agentmesh_site.demo import logins, people;"
         f"file = Path({str(file)!r});"
-        "people.write(file, people.settle('http://x', people.read(file)))"
+        "logins.write(file, people.settle('http://x', logins.read(file)))"
     )
     done = shell(env, "shell", "--no-imports", "-c", code)
     assert done.returncode == 0, done.stderr
@@ -159,82 +151,6 @@ def test_the_demo_takes_over_nothing_that_is_not_its_own(
     assert refused.returncode == 1
     assert "is not the demo's. Use another database" in refused.stderr
     assert not file.exists()
-
-
-class Quick(DemoOrders):
-    """A fleet that does not wait, and goes home at `until`; `visits` are what people do by then."""
-
-    def __init__(
-        self, tenant: str, until: float, visits: dict[float, Callable[[], object]]
-    ) -> None:
-        super().__init__(tenant, 6, in_waiting=1, away=1, stretch=12.0, stop=Flag())
-        self.pace = Pace(None)
-        self.chance = random.Random(1)  # so that nobody is away for as long as the test looks
-        self.until = until
-        self.visits = visits
-
-    def wait_until(self, seconds: float) -> None:
-        super().wait_until(seconds)
-        for due in [at for at in self.visits if at <= seconds]:
-            self.visits.pop(due)()
-        if seconds >= self.until:
-            raise Stopped
-
-
-def test_the_fleet_goes_on_whatever_people_do_to_it(
-    acme: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    def let_go() -> None:
-        for agent_id in ("coder-01", "tester-01"):
-            services.terminate_agent(
-                tenant=acme, agent_id=agent_id, reason="Too dear.", force=True, by=ALICE
-            )
-
-    def hold() -> None:
-        if load(acme, "writer-01").agent.intent is Intent.ACTIVE:
-            services.pause_agent(tenant=acme, agent_id="writer-01", reason="Mine.", by=ALICE)
-
-    def welcome() -> None:
-        services.activate_agent(tenant=acme, agent_id="reviewer-02", by=ALICE)
-
-    visits: dict[float, Callable[[], object]] = {30.0: let_go, 40.0: hold, 50.0: welcome}
-    fleet = Quick(acme, 200.0, visits)
-    fleet.prepare()
-    fleet.work()
-
-    agents = {each: load(acme, each).agent for each in fleet.fleet}
-    assert len(fleet.fleet) == 6
-    assert not {"coder-01", "tester-01"} & set(fleet.fleet)
-    assert Intent.TERMINATED not in {agent.intent for agent in agents.values()}
-    assert agents["reviewer-02"].tasks_completed > 0
-    assert fleet.tally.tasks > 50
-    assert caplog.text == ""
-    verify(acme)
-    assert list(compare(acme)[1]) == []
-
-
-def test_a_fleet_that_was_killed_is_found_again_without_leftovers(acme: str) -> None:
-    first = Quick(acme, 100.0, {})
-    first.prepare()
-    first.work()
-    left_busy = CurrentAgent.objects.filter(tenant=acme, status="BUSY").count()
-
-    second = Quick(acme, 100.0, {})
-    second.prepare()
-
-    assert left_busy
-    assert second.fleet == first.fleet
-    assert not CurrentAgent.objects.filter(tenant=acme, status__in=("BUSY", "PAUSED")).exists()
-
-
-def test_a_pause_by_a_person_outlives_the_demos_start(acme: str) -> None:
-    first = Quick(acme, 1.0, {})
-    first.prepare()
-    services.pause_agent(tenant=acme, agent_id="coder-01", reason="Mine.", by=ALICE)
-
-    Quick(acme, 1.0, {}).prepare()
-
-    assert load(acme, "coder-01").agent.pause_reason == "Mine."
 
 
 def test_sizes_and_gaps_are_drawn_as_the_trace_has_them() -> None:

@@ -6,11 +6,14 @@ from typing import Any, NoReturn
 
 import msgspec
 import pytest
+from django.contrib.auth.hashers import check_password
 from django.core.cache import cache
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from events import access, signin, tenants
 from events.models import Event
+from events.ratelimits.counters import counter
 from tests.pages.conftest import PASSWORD, SETUP, Person, World
 
 
@@ -120,3 +123,58 @@ def test_what_clients_do_wrong_is_not_in_the_operators_log(
         assert Client().get("/api/v1/me").status_code == 401
 
     assert not [record for record in caplog.records if record.name == "django.request"]
+
+
+class TestManyAttempts:
+    @pytest.fixture(autouse=True)
+    def limits(self, settings: Settings) -> None:
+        counter.cache_clear()
+        settings.RATE_LIMITS = {"login": "2/minute"}
+
+    def test_are_told_when_to_try_again_and_no_password_is_looked_at(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked: list[str] = []
+
+        def looks(password: str, *others: Any) -> bool:
+            looked.append(password)
+            return check_password(password, *others)
+
+        monkeypatch.setattr("django.contrib.auth.base_user.check_password", looks)
+        for _ in range(2):
+            assert sign_in(world.bob.username, "wrong").status_code == 200
+        response = sign_in(world.bob.username)
+
+        assert response.status_code == 429
+        assert 1 <= int(response["Retry-After"]) <= 120
+        page = response.content.decode()
+        assert f"try again in {response['Retry-After']} second" in page
+        assert f'value="{world.bob.username}"' in page
+        assert PASSWORD not in page
+        assert looked == ["wrong", "wrong"]
+        assert "no-store" in response["Cache-Control"]
+
+    def test_from_elsewhere_are_counted_apart(self, world: World) -> None:
+        for _ in range(3):
+            sign_in(world.bob.username, "wrong")
+        elsewhere = Client(REMOTE_ADDR="192.0.2.9")
+        form = {"username": world.bob.username, "password": PASSWORD}
+        assert elsewhere.post("/admin/login/?next=/admin/", form).status_code == 302
+
+    def test_leave_the_page_itself_and_who_is_in_alone(self, world: World) -> None:
+        for _ in range(3):
+            sign_in(world.bob.username, "wrong")
+        assert Client().get("/admin/login/").status_code == 200
+        assert world.bob.get(world.page()).status_code == 200
+
+    def test_name_nobody_and_bring_nothing_of_the_sender_onto_the_page(self, world: World) -> None:
+        for _ in range(2):
+            sign_in("x", "wrong")
+        response = sign_in("<script>x\0", "wrong")
+        assert response.status_code == 429
+        assert b"<script>x" not in response.content
+
+
+def test_without_a_limit_attempts_are_not_counted(world: World) -> None:
+    for _ in range(30):
+        assert sign_in(world.bob.username, "wrong").status_code == 200

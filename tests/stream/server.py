@@ -14,7 +14,7 @@ import httpx
 
 from tests.house.rooms import ROOT
 
-START_SECONDS = 90.0  # on a busy machine
+START_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(environment: dict[str, str], *arguments: str, worker: bool = False) -> Iterator[Server]:
-    """A server that answers, on a free port; stopped at the end, if it still runs."""
-    port = free_port()
+def serving(
+    environment: dict[str, str], *arguments: str, worker: bool = False, port: int | None = None
+) -> Iterator[Server]:
+    """A server that answers, on a free port if none is named; stopped at the end if it runs."""
+    port = port or free_port()
     if not worker:
         arguments = (*arguments, "--no-worker")
     process = subprocess.Popen(

@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from django.core.management import call_command, get_commands
 from django.core.management.base import CommandError, CommandParser
 
 from agentmesh_site.demo import people
+from agentmesh_site.demo.logins import Logins, read, write
 from events.management.command import PlainCommand
 
 STOPS_WITHIN_SECONDS = 2
@@ -34,19 +36,20 @@ class Command(PlainCommand):
         host, port = settings.ENVIRONMENT.host, settings.ENVIRONMENT.port
         _refuse_a_taken_port(host, port)
         url = settings.PUBLIC_URL
-        known = people.read(logins)
+        known = read(logins)
         settled = people.settle(url, known)
         try:
-            people.write(logins, settled)
+            write(logins, settled)
         except OSError as error:
             raise CommandError(f"{logins} cannot be written: {error.strerror}.") from error
         self._say(settled, logins)
         signal.signal(signal.SIGTERM, _leave)
-        with _workload():
+        with _workload(url, logins):
             _serve(host, port)
         self.stdout.write("The demo has stopped; its data stays.")
+        gc.freeze()  # or Python looks for garbage once more, in all that Django is
 
-    def _say(self, logins: people.Logins, path: Path) -> None:
+    def _say(self, logins: Logins, path: Path) -> None:
         self.stdout.write(f"AgentMesh    {logins.url}/")
         self.stdout.write(f"API          {logins.url}/api/v1/tenants/acme/agents")
         for user in logins.users:
@@ -74,24 +77,19 @@ def _serve(host: str, port: int) -> None:
 
 
 @contextmanager
-def _workload() -> Iterator[None]:
+def _workload(url: str, logins: Path) -> Iterator[None]:
     """The fleets work as long as the body runs; their process ends with its standard input."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agentmesh_site.demo.workload"],
+    process = subprocess.Popen(  # noqa: S603 -- ourselves
+        [sys.executable, "-m", "agentmesh_site.demo.workload", url, str(logins.absolute())],
         cwd=settings.BASE_DIR,
         stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # its agents say when they try something again
     )
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are stopping already
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(STOPS_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # its agents go on with their tasks at the next start, whatever hit them
+        process.wait()
 
 
 def _refuse_a_taken_port(host: str, port: int) -> None:

@@ -13,6 +13,7 @@ from uvicorn.supervisors import Multiprocess
 
 from agentmesh_site import environment
 from agentmesh_site.beside import worker_beside
+from agentmesh_site.sharing_metrics import counting_together
 
 BACKLOG = 2_048
 MOST_WORKERS = 64
@@ -64,7 +65,7 @@ class Command(BaseCommand):
         self.stdout.flush()
         signal.signal(signal.SIGTERM, _leave)
         try:
-            with worker_beside(wanted=not options["no_worker"]):
+            with counting_together(), worker_beside(wanted=not options["no_worker"]):
                 if workers == 1:
                     uvicorn.Server(config).run([listener])
                 else:

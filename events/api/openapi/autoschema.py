@@ -125,7 +125,7 @@ class _Writer:
         return written
 
     def _headers_of_good(self) -> list[str]:
-        names = ["X-Correlation-Id"]
+        names = ["X-Correlation-Id", "X-Request-Id"]
         if issubclass(self.door, TenantDoor):
             names.append("AgentMesh-Seq")
         if self.said.has_etag:
@@ -134,13 +134,11 @@ class _Writer:
             names.append("Location")
         if "Idempotency-Key" in self.door.takes(self.method):
             names.append("Idempotent-Replayed")
-        if not self.door.for_anybody:
-            names += ["RateLimit", "RateLimit-Policy"]
-        return [*names, *self.said.headers]
+        return [*names, "RateLimit", "RateLimit-Policy", *self.said.headers]
 
     def _unchanged(self) -> Schema:
-        names = [each for each in self._headers_of_good() if not each.startswith("RateLimit")]
-        return {"description": "What you hold is still the same.", "headers": self._headers(*names)}
+        headers = self._headers(*self._headers_of_good())
+        return {"description": "What you hold is still the same.", "headers": headers}
 
     def _headers(self, *names: str) -> Schema:
         return {name: self.components.header(name) for name in names}

@@ -42,6 +42,7 @@ REQUEST: Mapping[str, Header] = {
 }
 ANSWER: Mapping[str, Header] = {
     "X-Correlation-Id": Header(_ASCII, "The request's, or a new one."),
+    "X-Request-Id": Header(_ASCII, "Of this request alone, by which its log lines are found."),
     "AgentMesh-Seq": Header(
         whole(),
         "The last seq that was written; on reads the seq that is reflected. Good for `min_seq`.",

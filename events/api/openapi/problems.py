@@ -7,7 +7,7 @@ from events.api.openapi.components import Components
 from events.api.openapi.shape import Schema, Shape, choice, some_of, text, thing, whole
 from events.api.problem import CONTENT_TYPE, STATUSES, TITLES
 
-ALWAYS = ("X-Correlation-Id",)
+ALWAYS = ("X-Correlation-Id", "X-Request-Id", "RateLimit", "RateLimit-Policy")
 HEADERS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.PRECONDITION_FAILED: ("ETag",),

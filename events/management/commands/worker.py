@@ -5,10 +5,12 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from events.bus import event_bus
 from events.management.command import WRONG_ARGUMENTS, PlainCommand
+from events.metrics import sharing
 from events.worker import connections, wakeups
 from events.worker.runner import Worker
 
@@ -41,6 +43,10 @@ class Command(PlainCommand):
             done = worker.run_once()
             self.stdout.write(f"Nothing is due any more; {done:,} events and deadlines handled.")
             return
+        try:
+            sharing.begin("worker", settings.METRICS_DIR)
+        except sharing.NoFolder as error:
+            raise CommandError(f"AGENTMESH_METRICS_DIR cannot be used: {error}.") from None
         _stop_at_signals(worker)
         if until_input_ends:
             threading.Thread(target=_watch_input, args=(worker,), daemon=True).start()
