@@ -18,7 +18,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PATH_END = "/stream"
 METHODS = frozenset({"GET", "HEAD"})  # another's path may end so too, and its body counts
-# Django gives each request a thread. When a server comes back, all its clients do so at once.
+# Fewer than the threads that answer requests. When a server comes back, all its clients do so at
+# once, and other requests shall have their turn beside them.
 OPENINGS_AT_ONCE = 8
 
 
