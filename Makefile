@@ -18,10 +18,10 @@ PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8
 export PORT
 export PIP_NO_INPUT = 1
 
-.PHONY: help run setup migrate test check bench prove fmt lock
+.PHONY: help run setup migrate test check bench prove prove-streams fmt lock
 
 help:
-	@echo "run setup test check fmt bench prove lock; see README.md"
+	@echo "run setup test check fmt bench prove prove-streams lock; see README.md"
 
 run: $(VENV)/runtime
 	@$(PY) manage.py migrate --verbosity 0
@@ -70,6 +70,11 @@ prove: $(VENV)/development
 	@$(PY) -m tests.prove.relay
 	@$(PY) -m tests.prove.openapi
 	@$(PY) -m tests.prove.agents
+
+# A thousand clients of the stream, ten thousand of their returns, five hundred that never read:
+# some ten minutes on each engine. Numbers are arguments: STREAMS="crowd --clients 200 --seconds 10"
+prove-streams: $(VENV)/development
+	@$(PY) -m tests.prove.streams $(STREAMS)
 
 # After a change to a *.in file: pins, with hashes, for every platform and Python we support.
 lock: $(VENV)/development

@@ -13,15 +13,17 @@ import threading
 from typing import Any
 
 from django.db import connection
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from agentmesh_site import beside
 from agentmesh_site.asgi import door, streams
 from agentmesh_site.lifespan import Lifespan
+from events.api.handover import CONNECTION
 from events.worker import wakeups
-from projections.stream.door import ABORT
 
 HARD_STOP_SECONDS = 4.0  # 5 are promised
+UNSENT_BYTES = 64 * 1024
+HEAD_SECONDS = 20.0  # what a client is given to send the head of a request
 
 
 def send_at_once(transport: asyncio.Transport) -> None:
@@ -34,18 +36,57 @@ def send_at_once(transport: asyncio.Transport) -> None:
     accepted = transport.get_extra_info("socket")
     if accepted is not None and accepted.family in (socket.AF_INET, socket.AF_INET6):
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # What a client does not read waits here, where it is counted, and not in the kernel,
+            # which took 3 MB for a connection that nobody read.
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that lets the application drop a connection together with what is buffered for it.
+    """HTTP/1.1 that tells the application more of the connection than ASGI has words for."""
 
-    ASGI has no word for that, and closing waits until the client has read everything.
-    """
+    _patience: asyncio.TimerHandle | None = None  # for a request that has not come whole
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         send_at_once(transport)
-        self.app_state: dict[str, Any] = {**self.app_state, ABORT: transport.abort}
+        self.app_state: dict[str, Any] = {**self.app_state, CONNECTION: self}
+        self._limit_the_wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._limit_the_wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_the_wait()
+        super().connection_lost(exc)
+
+    def _limit_the_wait(self) -> None:
+        """A head that comes byte by byte, or not at all, keeps its place for so long and no longer;
+        the server itself limits only the time between two requests."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._end_the_wait()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _end_the_wait(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def abort(self) -> None:
+        """Drop the connection together with what is buffered for it, where closing would wait until
+        the client has read everything."""
+        self.transport.abort()
+
+    def takes_more(self) -> bool:
+        """Whether `send` would write at once, and not wait for the client to read."""
+        return not self.flow.write_paused and not self.transport.is_closing()
+
+    def is_lost(self) -> bool:
+        """Whether nobody is there any more, so that nobody has to be answered."""
+        return self.cycle.disconnected
 
 
 def stop_hard_in_time() -> None:

@@ -5,6 +5,7 @@ command, an ASGI server, pytest.
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,11 @@ USE_TZ = True
 # run, so that a clone works offline at once; hashed and compressed from then on.
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# The browser client of django-eventstream, whose app would bring tables that nobody writes to.
+_EVENTSTREAM = find_spec("django_eventstream")
+if _EVENTSTREAM is not None and _EVENTSTREAM.origin is not None:
+    _CLIENT = Path(_EVENTSTREAM.origin).parent / "static" / "django_eventstream"
+    STATICFILES_DIRS = [("django_eventstream", _CLIENT)]
 _COLLECTED = (STATIC_ROOT / "staticfiles.json").is_file()
 WHITENOISE_USE_FINDERS = not _COLLECTED
 STORAGES = {
@@ -148,6 +154,9 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "events.api.openapi.autoschema.DoorSchema",
 }
 SPECTACULAR_SETTINGS = api_document.SETTINGS
+
+EVENTSTREAM_STORAGE_CLASS = "projections.stream.eventstream.LogStorage"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "projections.stream.eventstream.PrincipalChannels"
 
 VERIFICATION_KEYS = ENVIRONMENT.verification_keys
 ENCRYPTION_KEYS = ENVIRONMENT.encryption_keys

@@ -75,6 +75,7 @@ ON_SQLITE = [
     "relay/test_faults.py",
     "schemas/test_worked_example.py",
     "stream/test_answers.py",
+    "stream/test_foreign_loop.py",
     "stream/test_lifetime.py",
     "stream/test_wire.py",
 ]
@@ -84,6 +85,7 @@ ON_POSTGRESQL = [
     "jobs/test_many_processes.py",
     "jobs/test_subscriptions.py",
     "jobs/test_verify_log.py",
+    "stream/test_clients.py",
     "stream/test_connections.py",
     "stream/test_stream.py",
 ]

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mutabl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -27,9 +27,22 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "agentmesh.handover"  # in the scope, from the door to the view
-ABORT = "abort"  # in the scope's state, from a server that can drop a connection
+CONNECTION = "connection"  # in the scope's state, from a server of ours
 THREADS = 2  # so at most as many connections, whatever the number of clients
 STALLED_SECONDS = 60.0  # a client that takes nothing for so long is cut off
+
+
+class Connection(Protocol):
+    """What a server of ours tells of a connection, beyond what ASGI has words for."""
+
+    def abort(self) -> None:
+        """Drop it together with all that is buffered for it, which closing would wait for."""
+
+    def takes_more(self) -> bool:
+        """Whether `send` would write at once, and not wait for the client to read."""
+
+    def is_lost(self) -> bool:
+        """Whether nobody is there any more, so that nobody has to be answered."""
 
 
 @dataclass(eq=False)
@@ -91,10 +104,10 @@ class HandoverDoor:
             if sending.done():
                 sending.result()
         except TimeoutError:
-            abort = scope.get("state", {}).get(ABORT)
-            if abort is None:
+            connection: Connection | None = scope.get("state", {}).get(CONNECTION)
+            if connection is None:
                 raise
-            abort()
+            connection.abort()
         finally:
             sending.cancel()
             leaving.cancel()

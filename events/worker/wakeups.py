@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing, suppress
 from typing import Any
 
@@ -32,24 +32,33 @@ Ring = Callable[[Iterable[str]], None]
 
 
 class Heads:
-    """What the logs' heads were when they were last looked at."""
+    """What the logs' heads were when they were last looked at. `of`: the tenants that somebody
+    wants to hear of now; None: all."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: Callable[[], Collection[str]] | None = None) -> None:
+        self._of = of
         self._seqs: dict[str, int] = {}
 
     def grown(self) -> list[str]:
         """The tenants whose logs have changed since. Raises DatabaseError."""
-        heads = TenantHead.objects.across_tenants().values_list("tenant_id", "seq")
-        seqs = dict(heads)
+        heads = TenantHead.objects.across_tenants()
+        if self._of is not None:
+            heads = heads.filter(tenant__in=self._of())
+        seqs = dict(heads.values_list("tenant_id", "seq"))
         changed = [tenant for tenant, seq in seqs.items() if self._seqs.get(tenant) != seq]
         self._seqs = seqs
         return changed
 
 
-def hear(ring: Ring, stop: threading.Event) -> None:
-    """Ring for every log that grows, until `stop` is set; survives the database's absence."""
+def hear(
+    ring: Ring, stop: threading.Event, of: Callable[[], Collection[str]] | None = None
+) -> None:
+    """Ring for every log that grows, until `stop` is set; survives the database's absence.
+
+    `of` says of whose logs growth has to be found where nobody tells; others may be rung for too.
+    """
     listen = _hear_notifications if connection.vendor == "postgresql" else _watch_data_version
-    heads = Heads()
+    heads = Heads(of)
     while not stop.is_set():
         try:
             ring(heads.grown())  # what was missed while nobody listened

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from events.api.handover import CONNECTION, Connection
 from projections.stream.follower import Message, Order, Receive, Send, Wire
 from projections.stream.opening import ORDER
 from projections.stream.streams import Streams
@@ -17,9 +18,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PATH_END = "/stream"
 METHODS = frozenset({"GET", "HEAD"})  # another's path may end so too, and its body counts
-# Django gives each request a thread. When a server comes back, all its clients do so at once.
+# Fewer than the threads that answer requests. When a server comes back, all its clients do so at
+# once, and other requests shall have their turn beside them.
 OPENINGS_AT_ONCE = 8
-ABORT = "abort"  # in the scope's state, from a server that can drop a connection
 
 
 class StreamDoor:
@@ -43,16 +44,22 @@ class StreamDoor:
             elif message["type"] == "http.response.start":
                 start = message
 
+        connection: Connection | None = scope.get("state", {}).get(CONNECTION)
         async with self._openings:
+            if connection is not None and connection.is_lost():
+                return  # left while it stood in line; to let it in would only make the line longer
             await self._django(scope, _without_body(receive), hold_back_what_begins_a_stream)
-        order: Order | None = scope.get(ORDER)
-        if order is None or start is None:
+        if start is None:
             return
         start["headers"] = [
             (name, value) for name, value in start["headers"] if name.lower() != b"content-length"
         ]
-        abort = scope.get("state", {}).get(ABORT)
-        await self._streams.follow(order, start, Wire(receive, send, abort))
+        order: Order | None = scope[ORDER]
+        if order is None:
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._streams.follow(order, start, Wire(receive, send, connection))
 
 
 def _may_open_a_stream(scope: Scope) -> bool:

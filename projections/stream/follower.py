@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import Error as DatabaseError
 
+from events.api.handover import Connection
 from events.cloudevents import STORED
 from events.confidential.reveal import NO_KEYS
 from events.log import cursor
@@ -16,7 +18,7 @@ from events.metrics import instruments
 from projections.stream import frames
 from projections.stream.passes import Pass
 from projections.stream.reading import ReadingThreads
-from projections.stream.tail import Entry, Tail
+from projections.stream.tail import Entry, News, Tail
 from projections.stream.wishes import Filter
 
 logger = logging.getLogger(__name__)
@@ -33,10 +35,7 @@ CHUNK_BYTES = 64 * 1024  # what a client that does not read costs, beside the se
 # about so much payload. (One event has at most 64 KiB.)
 FIRST_PAGE, MAX_PAGE = 8, 64
 PAGE_BYTES = 256 * 1024
-
-
-class CutOff(Exception):
-    """The client does not read what it asked for."""
+NEVER = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +58,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What the server gives for one request. abort: drops the connection and all it has buffered;
-    None where the server has no such thing."""
+    """What the server gives for one request. connection: None under a server that is not ours."""
 
     receive: Receive
     send: Send
-    abort: Callable[[], None] | None
+    connection: Connection | None
 
 
 class Follower:
@@ -72,17 +70,19 @@ class Follower:
 
     __slots__ = (
         "_announced",
-        "_awake",
         "_ending",
         "_gone",
+        "_limit",
         "_page",
         "_page_size",
         "_restored",
+        "_rings",
         "_sign_due",
         "_tail",
         "_threads",
+        "_waiting",
         "_wire",
-        "_write",
+        "_write_due",
         "order",
         "position",
     )
@@ -97,33 +97,84 @@ class Follower:
         self._restored = tail.restored
         self._threads = threads
         self._wire = wire
-        self._awake = asyncio.Event()
+        self._rings = 0  # how often it was woken
+        self._waiting: asyncio.Future[None] | None = None  # for a wake-up, with nothing to do
         self._ending: str | None = None
         self._gone = False
-        self._write: asyncio.Timeout | None = None  # the write that is under way
+        self._limit = asyncio.timeout(None)
+        self._write_due = NEVER  # when the write that is under way has to be done
         self._sign_due = 0.0
 
     def wake(self) -> None:
-        self._awake.set()
+        self._rings += 1
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def offer(self, news: News) -> None:
+        """New events of the tail. Who waits for just these gets them here and now: to wake a task
+        for each takes several times as long, and the last of a thousand clients would feel it."""
+        body = self._of_interest(news) if self._is_ready_for(news) else None
+        if body is None or len(body) > CHUNK_BYTES:
+            self.wake()
+            return
+        self.position = news.end
+        if body:
+            self._announced = news.end.seq
+            self._send_at_once(body)
+
+    def _is_ready_for(self, news: News) -> bool:
+        return (
+            self._waiting is not None
+            and not self._waiting.done()
+            and self.position.seq == news.after
+            and self._restored == self._tail.restored
+            and not (news.is_sealed and self.order.schema != STORED)
+            and self._wire.connection is not None
+            and self._wire.connection.takes_more()
+        )
+
+    def _of_interest(self, news: News) -> bytes | None:
+        """None: it cannot be said here; in the follower's own task it fails for this client alone,
+        and not for all who are offered the same."""
+        order = self.order
+        try:
+            if order.filter.wants_all:
+                return news.body(order.schema, show_origin=order.show_origin)
+            wanted = [entry for entry in news.entries if order.filter.wants(entry.row)]
+            return b"".join(self._frame(entry) for entry in wanted)
+        except Exception:  # noqa: BLE001 -- a caster may raise anything
+            return None
 
     def end(self, reason: str) -> None:
         """The client gets no further event, only `reason`, and not much time to take that."""
         if self._ending is None:
             self._ending = reason
-            self._awake.set()
-            if self._write is not None:
-                self._write.reschedule(asyncio.get_running_loop().time() + FAREWELL_SECONDS)
+            self.wake()
+            if self._write_due != NEVER:
+                self._write_due = _now() + FAREWELL_SECONDS
+
+    def mind(self, now: float) -> None:
+        """To be called often: what is due with time alone."""
+        if now >= self._write_due:
+            self._write_due = NEVER
+            self._limit.reschedule(now)
+        elif now >= self._sign_due:
+            self.wake()
+        elif self._write_due != NEVER:
+            self._page = {}  # who does not read shall not hold what is read for him
 
     async def run(self, start: Message) -> None:
         """Answer with the response's `start`, then follow the log until one of the two ends it."""
         listening = asyncio.create_task(self._listen_for_the_end())
         try:
-            await self._send(start, WRITE_TIMEOUT_SECONDS)
-            await self._put(self._greeting())
-            await self._follow()
-            if not self._gone:
-                await self._say_farewell()
-        except CutOff:
+            async with self._limit:
+                await self._send(start, WRITE_TIMEOUT_SECONDS)
+                start.clear()  # who called us keeps it for as long as the stream lasts
+                await self._put(self._greeting())
+                await self._follow()
+                if not self._gone:
+                    await self._say_farewell()
+        except TimeoutError:
             await self._cut_off(listening)
         finally:
             listening.cancel()
@@ -131,8 +182,7 @@ class Follower:
     async def _listen_for_the_end(self) -> None:
         while (await self._wire.receive())["type"] != "http.disconnect":
             pass  # a body, which a GET has no use for
-        self._gone = True
-        self.end("The client is gone.")
+        self._leave()
 
     def _greeting(self) -> bytes:
         order = self.order
@@ -144,10 +194,10 @@ class Follower:
     async def _follow(self) -> None:
         try:
             while self._ending is None:
-                self._awake.clear()
+                rings = self._rings
                 chunk = await self._next_chunk()
                 if self._ending is None:
-                    await self._say(chunk)
+                    await self._say(chunk, rings)
         except (DatabaseError, LogDamaged) as error:
             logger.warning("A stream of %s ends: %s", self._tail.tenant, error)
             self.end("The log cannot be read now; come back in a moment.")
@@ -228,18 +278,18 @@ class Follower:
         self._announced = position.seq
         return frames.reset_frame(reason, position)
 
-    async def _say(self, chunk: bytes) -> None:
-        loop = asyncio.get_running_loop()
+    async def _say(self, chunk: bytes, rings: int) -> None:
+        """rings: how often it had been woken before the chunk was made."""
         if chunk:
             await self._put(chunk)
-        elif loop.time() >= self._sign_due:
+        elif _now() >= self._sign_due:
             await self._put(self._sign_of_life())
-        elif self.position.seq >= self._tail.position.seq:
+        elif self.position.seq >= self._tail.position.seq and self._rings == rings:
+            self._waiting = asyncio.get_running_loop().create_future()
             try:
-                async with asyncio.timeout_at(self._sign_due):
-                    await self._awake.wait()
-            except TimeoutError:
-                await self._put(self._sign_of_life())
+                await self._waiting
+            finally:
+                self._waiting = None
 
     def _sign_of_life(self) -> bytes:
         if self._announced == self.position.seq:
@@ -248,30 +298,61 @@ class Follower:
         return frames.position_frame(self.position)
 
     async def _put(self, body: bytes) -> None:
-        message = {"type": "http.response.body", "body": body, "more_body": True}
-        await self._send(message, WRITE_TIMEOUT_SECONDS)
-        self._sign_due = asyncio.get_running_loop().time() + SIGN_OF_LIFE_SECONDS
+        await self._send(_part(body), WRITE_TIMEOUT_SECONDS)
+        self._sign_due = _now() + SIGN_OF_LIFE_SECONDS
+
+    def _send_at_once(self, body: bytes) -> None:
+        """Only while the connection takes more, and this follower's task waits."""
+        try:
+            _without_waiting(self._wire.send(_part(body)))
+        except Exception:
+            logger.exception("A stream of %s cannot be written to", self._tail.tenant)
+            if self._wire.connection is not None:
+                self._wire.connection.abort()
+            self._leave()
+        else:
+            self._sign_due = _now() + SIGN_OF_LIFE_SECONDS
 
     async def _say_farewell(self) -> None:
         body = frames.farewell_frame(self._ending or "")
         await self._send({"type": "http.response.body", "body": body}, FAREWELL_SECONDS)
 
     async def _send(self, message: Message, patience_seconds: float) -> None:
-        """Write; raises CutOff when the client has not made room in time."""
+        """Write; TimeoutError ends `run` when the client has not made room in time."""
+        self._write_due = _now() + patience_seconds
         try:
-            async with asyncio.timeout(patience_seconds) as self._write:
-                await self._wire.send(message)
-        except TimeoutError:
-            raise CutOff from None
+            await self._wire.send(message)
         except OSError:  # how some servers say that the client is gone
-            self._gone = True
-            self.end("The client is gone.")
+            self._leave()
         finally:
-            self._write = None
+            self._write_due = NEVER
+
+    def _leave(self) -> None:
+        self._gone = True
+        self.end("The client is gone.")
 
     async def _cut_off(self, listening: "asyncio.Task[None]") -> None:
         """Closing would wait for ever to deliver what is buffered; so that is thrown away."""
         logger.info("A client of %s did not read and was cut off", self._tail.tenant)
-        if self._wire.abort is not None:
-            self._wire.abort()
+        if self._wire.connection is not None:
+            self._wire.connection.abort()
             await asyncio.wait([listening], timeout=FAREWELL_SECONDS)
+
+
+def _without_waiting(sending: Awaitable[None]) -> None:
+    """Run to its end what has nothing to wait for."""
+    steps = sending.__await__()
+    try:
+        next(steps)
+    except StopIteration:
+        return
+    steps.close()
+    raise RuntimeError("The server waits although its connection takes more.")
+
+
+def _part(body: bytes) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

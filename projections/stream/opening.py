@@ -4,9 +4,10 @@ A refusal is an ordinary response. Otherwise an Order goes into the request's AS
 `stream.door` takes the connection over; the view's thread and its connection are free by then.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from events.access import Right
@@ -14,7 +15,7 @@ from events.api.door import SEQ, TenantDoor
 from events.api.openapi.headers import PLACE
 from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.shape import ANYTHING
-from events.api.problem import not_found
+from events.api.problem import forbidden, not_found
 from events.log import cursor
 from events.log.cursor import NotInTheLog, Position
 from events.ratelimits.scopes import Scope
@@ -23,7 +24,7 @@ from projections.stream.follower import Order
 from projections.stream.passes import Pass
 from projections.stream.wishes import HEADER, PARAMETERS, Wishes, read_wishes
 
-ORDER = "agentmesh.stream.order"  # the scope's key
+ORDER = "agentmesh.stream.order"  # the scope's key; None: a stream's head alone, for HEAD
 
 
 class Stream(TenantDoor):
@@ -55,21 +56,35 @@ class Stream(TenantDoor):
     def may_refuse(cls, method: str) -> frozenset[str]:
         return super().may_refuse(method) - {"not_acceptable"}
 
+    def authorize(self, request: Request) -> None:
+        super().authorize(request)
+        if self.principal.token is None and _comes_from_elsewhere(request):
+            raise forbidden("With a browser's session a stream is opened by our own pages alone.")
+
     def perform_content_negotiation(self, request: Request, force: bool = False) -> None:  # type: ignore[override]
         """EventSource accepts text/event-stream alone, which no renderer of DRF makes."""
 
     def get(self, request: Request, tenant: str) -> HttpResponse:
-        """Order the stream. HEAD comes here too, as Django has it, and orders nothing."""
+        """Order the stream. HEAD comes here too, as Django has it, and orders none."""
         last_event_id = request.headers.get(HEADER, "")
         wishes = read_wishes(self.query, last_event_id, only=self.principal.agent_id)
         head = self._head()
         response = HttpResponse(content_type="text/event-stream")
         response.headers[SEQ] = str(head.seq)
         response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
-        if request.method == "GET":
-            http_request = request._request  # noqa: SLF001
-            scope = http_request.scope  # type: ignore[attr-defined]
-            scope[ORDER] = self._order(head, http_request.session.session_key, wishes)
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        http_request = request._request  # noqa: SLF001
+        scope = http_request.scope  # type: ignore[attr-defined]
+        session_key = http_request.session.session_key
+        scope[ORDER] = self._order(head, session_key, wishes) if request.method == "GET" else None
+        return response
+
+    def finalize_response(  # type: ignore[override]
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        # Whoever compresses on the way would wait until there is enough to compress.
+        response.headers["Cache-Control"] = "no-store, no-transform"
         return response
 
     def _head(self) -> Position:
@@ -95,3 +110,9 @@ class Stream(TenantDoor):
             head=head,
             reset_reason=reset_reason,
         )
+
+
+def _comes_from_elsewhere(request: Request) -> bool:
+    """Whether another site's page asks. The cookie stays at home then (SameSite) and the answer
+    could not be read (no CORS); this keeps it from being made. Browsers alone send the header."""
+    return request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}

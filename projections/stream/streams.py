@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from events.bus import events_committed
 from events.metrics import instruments
 from projections.stream import passes, reading
+from projections.stream.ear import Ear
 from projections.stream.follower import Follower, Message, Order, Wire
 from projections.stream.passes import Pass
 from projections.stream.reading import ReadingThreads
@@ -19,9 +20,10 @@ from projections.stream.tail import Tail
 
 logger = logging.getLogger(__name__)
 
-# Beneath every wake-up: what another process has appended is noticed after this time at the latest.
-PULSE_SECONDS = 0.25
+# Beneath every wake-up: what is appended is noticed after this time at the latest.
+PULSE_SECONDS = 1.0
 CHECK_PASSES_SECONDS = 2.0  # a void pass is to be noticed within 5
+MIND_SECONDS = 0.5  # how late a sign of life or a cut may be
 
 
 class Streams:
@@ -32,6 +34,7 @@ class Streams:
         self._tails: dict[str, tuple[Tail, asyncio.Task[None]]] = {}
         self._followers: set[Follower] = set()
         self._chores: list[asyncio.Task[None]] = []
+        self._ear: Ear | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
 
@@ -68,7 +71,11 @@ class Streams:
         tail.followers.add(follower)
         if not self._chores:
             self._loop = asyncio.get_running_loop()
-            self._chores = [self._start(self._pulse()), self._start(self._check())]
+            self._chores = [
+                self._start(chore) for chore in (self._pulse(), self._check(), self._mind())
+            ]
+            self._ear = Ear(self._ring, lambda: tuple(self._tails))
+            self._ear.open()
             events_committed.connect(self._hear, weak=False, dispatch_uid=id(self))
         if self._closing:
             follower.end("The server is stopping; come back in a moment.")
@@ -82,6 +89,8 @@ class Streams:
             task.cancel()
         if not self._followers:
             events_committed.disconnect(dispatch_uid=id(self))
+            if self._ear is not None:
+                self._ear.shut()
             for chore in self._chores:
                 chore.cancel()
             self._chores = []
@@ -101,14 +110,19 @@ class Streams:
 
     def _hear(self, tenant: str, **_: object) -> None:
         """Receiver of events_committed, in whatever thread has committed."""
+        self._ring((tenant,))
+
+    def _ring(self, tenants: Iterable[str]) -> None:
+        """In any thread."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop was closed meanwhile
-                self._loop.call_soon_threadsafe(self.nudge, tenant)
+                self._loop.call_soon_threadsafe(self.nudge, tenants)
 
-    def nudge(self, tenant: str) -> None:
-        """The tenant's log may have grown. Any wake-up ends here, in the event loop."""
-        if tenant in self._tails:
-            self._tails[tenant][0].nudge()
+    def nudge(self, tenants: Iterable[str]) -> None:
+        """Their logs may have grown. Any wake-up ends here, in the event loop."""
+        for tenant in tenants:
+            if tenant in self._tails:
+                self._tails[tenant][0].nudge()
 
     async def _pulse(self) -> None:
         while True:
@@ -121,6 +135,16 @@ class Streams:
             for tail, _ in self._tails.values():
                 if seqs.get(tail.tenant) != tail.position.seq:
                     tail.nudge()
+
+    async def _mind(self) -> None:
+        """One clock for all followers: a timer of each, set anew with each event, costs more than
+        to look at all of them now and then."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(MIND_SECONDS)
+            now = loop.time()
+            for follower in tuple(self._followers):
+                follower.mind(now)
 
     async def _check(self) -> None:
         while True:

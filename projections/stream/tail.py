@@ -17,6 +17,7 @@ from projections.stream.reading import ReadingThreads
 logger = logging.getLogger(__name__)
 
 PAGE = 200
+OFFERS_AT_ONCE = 200
 RING_EVENTS = 1_000
 RING_BYTES = 4 * 2**20  # of payload; with its encoded forms an event costs a few times that
 
@@ -50,9 +51,29 @@ class Entry:
         )
 
 
+class News:
+    """What a tail has just read: its events, and their bytes made once for all who read alike."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+        self.after = entries[0].position.seq - 1
+        self.end = entries[-1].position
+        self.is_sealed = any(entry.sealed is not None for entry in entries)
+        self._bodies: dict[tuple[str | None, bool], bytes] = {}
+
+    def body(self, schema: str | None, *, show_origin: bool) -> bytes:
+        form = schema, show_origin
+        if form not in self._bodies:
+            self._bodies[form] = b"".join(
+                entry.frame(schema, show_origin=show_origin) for entry in self.entries
+            )
+        return self._bodies[form]
+
+
 class Listener(Protocol):
     """Whoever wants to hear of a tail."""
 
+    def offer(self, news: News) -> None: ...
     def wake(self) -> None: ...
     def end(self, reason: str) -> None: ...
 
@@ -104,9 +125,11 @@ class Tail:
             except NotInTheLog as difference:
                 await self._start_over(difference)
                 return
-            for row in rows:
-                self._add(Entry(row))
-            self._wake()
+            if rows:
+                news = News([Entry(row) for row in rows])
+                for entry in news.entries:
+                    self._add(entry)
+                await self._offer(news)
             if len(rows) < PAGE:
                 return
 
@@ -116,7 +139,8 @@ class Tail:
         self._ring_bytes = 0
         self.restored += 1
         self.reset_reason = difference.reason
-        self._wake()
+        for follower in self.followers:
+            follower.wake()
 
     def _add(self, entry: Entry) -> None:
         self._ring[entry.position.seq] = entry
@@ -127,9 +151,13 @@ class Tail:
             oldest = self._ring.pop(next(iter(self._ring)))
             self._ring_bytes -= len(oldest.row.data)
 
-    def _wake(self) -> None:
-        for follower in self.followers:
-            follower.wake()
+    async def _offer(self, news: News) -> None:
+        # In parts: other connections of this process get their turn between two.
+        followers = tuple(self.followers)
+        for start in range(0, len(followers), OFFERS_AT_ONCE):
+            for follower in followers[start : start + OFFERS_AT_ONCE]:
+                follower.offer(news)
+            await asyncio.sleep(0)
 
     def _end(self, reason: str) -> None:
         for follower in tuple(self.followers):

@@ -22,6 +22,10 @@ class Filter:
     agents: Pattern | None = None
     only: str | None = None
 
+    @property
+    def wants_all(self) -> bool:
+        return self.types is None and self.agents is None and self.only is None
+
     def wants(self, row: Event) -> bool:
         if self.types is not None and not self.types.fits(row.type):
             return False

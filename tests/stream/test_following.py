@@ -2,21 +2,28 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
+from events.api.handover import CONNECTION
 from events.bus import events_committed
 from events.log import cursor, read
 from events.log.cursor import BEGINNING, Position
 from events.patterns import Pattern
-from projections.stream import follower, tail
+from projections.stream import follower, frames, tail
+from projections.stream.door import OPENINGS_AT_ONCE, StreamDoor
 from projections.stream.follower import Order, Wire
 from projections.stream.passes import Pass
 from projections.stream.streams import Streams
 from projections.stream.wishes import Filter
+from tests.durable.test_wakeups import listeners
+from tests.jobs.conftest import until
+from tests.log.crew import run_together
 from tests.stream.client import Message, messages
 from tests.stream.people import Fleet
 
@@ -27,18 +34,23 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 class Client:
     """Takes what is sent, `delay` seconds for each piece; goes when `leave` is called."""
 
-    def __init__(self, delay: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self, delay: Callable[[], float] | None = None, *, is_of_ours: bool = True
+    ) -> None:
+        self._is_of_ours = is_of_ours
         self.body = b""
         self.finished = False
         self.aborted = False
         self.pieces: list[int] = []
+        self.last: bytes | None = None
+        self.fault: Exception | None = None  # of the next thing that is sent
         self._delay = delay
         self._gone = asyncio.Event()
         self._news = asyncio.Event()
 
     @property
     def wire(self) -> Wire:
-        return Wire(self._receive, self._send, self._abort)
+        return Wire(self._receive, self._send, self if self._is_of_ours else None)
 
     @property
     def heard(self) -> list[Message]:
@@ -62,14 +74,24 @@ class Client:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
-        await asyncio.sleep(self._delay())
+        if self._delay is not None:
+            await asyncio.sleep(self._delay())
+        if self.fault is not None:
+            raise self.fault
         if message["type"] == "http.response.body":
+            self.last = message["body"]
             self.body += message["body"]
             self.pieces.append(len(message["body"]))
             self.finished = not message.get("more_body", False)
             self._news.set()
 
-    def _abort(self) -> None:
+    def takes_more(self) -> bool:
+        return self._delay is None
+
+    def is_lost(self) -> bool:
+        return self._gone.is_set()
+
+    def abort(self) -> None:
         self.aborted = True
         self.leave()
 
@@ -91,18 +113,20 @@ def run(scenario: Callable[[Streams], Awaitable[None]]) -> None:
         assert streams.is_idle()
 
     asyncio.run(with_streams())
+    # Its connection would keep the database from being dropped.
+    until(lambda: all(thread.name != "stream-ear" for thread in threading.enumerate()))
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    return await asyncio.to_thread(asked_here, function, *args)
+
+
+def asked_here(function: Callable[..., T], *args: Any) -> T:
     """With a database connection that is given back."""
-
-    def call() -> T:
-        try:
-            return function(*args)
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(call)
+    try:
+        return function(*args)
+    finally:
+        connections.close_all()
 
 
 async def follow(streams: Streams, wanted: Order, client: Client) -> "asyncio.Task[None]":
@@ -128,11 +152,13 @@ def test_no_seam_shows_between_the_tail_and_the_database(acme: Fleet) -> None:
 
     async def scenario(streams: Streams) -> None:
         clients = [
+            (Client(), slow),
+            (Client(is_of_ours=False), slow),
             (Client(lambda: 0.0), slow),
             (Client(lambda: 0.004), slow),
             (Client(lambda: chance.choice([0, 0, 0.002, 0.03])), slow),
             (Client(lambda: chance.choice([0, 0.02])), order_of_here),
-            (Client(lambda: 0.0), order_of_here),
+            (Client(), order_of_here),
         ]
         following = [await follow(streams, wanted, client) for client, wanted in clients]
         for _ in range(12):
@@ -167,10 +193,31 @@ def test_a_commit_in_this_process_is_heard_without_waiting_for_the_pulse(
     run(scenario)
 
 
+def test_what_another_process_appends_is_heard_without_waiting_for_the_pulse(
+    acme: Fleet, subprocess_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.stream.streams.PULSE_SECONDS", 60)
+    monkeypatch.setattr("events.worker.wakeups.POLL_SECONDS", 60)
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+    grow = ("grow", {"tenant": acme.tenant, "agents": ["a-2"], "events": 1})
+
+    async def scenario(streams: Streams) -> None:
+        client = Client()
+        following = await follow(streams, wanted, client)
+        if connection.vendor == "postgresql":
+            await asyncio.to_thread(until, lambda: asked_here(listeners))
+        await asyncio.to_thread(run_together, [grow], subprocess_env)
+        await client.has_heard(await in_thread(lambda: acme.ids[-1]))
+        client.leave()
+        await following
+
+    run(scenario)
+
+
 def test_without_a_wake_up_the_pulse_finds_what_is_new(
     acme: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Streams, "_hear", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(Streams, "_ring", lambda *_args: None)
     wanted = order(acme, head := cursor.head(acme.tenant), head)
 
     async def scenario(streams: Streams) -> None:
@@ -248,6 +295,74 @@ def test_a_client_that_does_not_read_is_cut_off_and_costs_a_bounded_buffer(
         assert max(client.pieces) < follower.CHUNK_BYTES + 2_000
         client.leave()
         await following[0]
+
+    run(scenario)
+
+
+def test_who_waits_for_the_same_gets_the_same_bytes_without_a_copy(acme: Fleet) -> None:
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+
+    async def scenario(streams: Streams) -> None:
+        clients = [Client(), Client()]
+        following = [await follow(streams, wanted, client) for client in clients]
+        for client in clients:
+            await client.has_heard(head.id)
+        await in_thread(acme.beat)
+        last = await in_thread(lambda: acme.ids[-1])
+        for client in clients:
+            await client.has_heard(last)
+            client.leave()
+        assert clients[0].last is clients[1].last
+        await asyncio.gather(*following)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("fault", [ConnectionResetError(), ZeroDivisionError("a fault of ours")])
+def test_what_fails_for_one_client_ends_that_one_alone(acme: Fleet, fault: Exception) -> None:
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+
+    async def scenario(streams: Streams) -> None:
+        failing, client = clients = [Client(), Client()]
+        following = [await follow(streams, wanted, each) for each in clients]
+        for each in clients:
+            await each.has_heard(head.id)
+        failing.fault = fault
+        await in_thread(acme.beat)
+        await client.has_heard(await in_thread(lambda: acme.ids[-1]))
+        await asyncio.wait_for(following[0], 5)
+        assert failing.ids == []
+        client.leave()
+        await following[1]
+
+    run(scenario)
+
+
+def test_a_form_that_cannot_be_made_ends_the_streams_of_who_asked_for_it(
+    acme: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = order(acme, head := cursor.head(acme.tenant), head)
+    make = frames.event_frame
+
+    def sometimes(*args: Any, schema: str | None, **options: Any) -> bytes:
+        if schema == "1.0":
+            raise ZeroDivisionError("a caster that fails")
+        return make(*args, schema=schema, **options)
+
+    monkeypatch.setattr("projections.stream.tail.event_frame", sometimes)
+
+    async def scenario(streams: Streams) -> None:
+        pinned, client = Client(), Client()
+        failing = await follow(streams, replace(wanted, schema="1.0"), pinned)
+        following = await follow(streams, wanted, client)
+        for each in (pinned, client):
+            await each.has_heard(head.id)
+        await in_thread(acme.beat)
+        await client.has_heard(await in_thread(lambda: acme.ids[-1]))
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(failing, 5)
+        client.leave()
+        await following
 
     run(scenario)
 
@@ -349,3 +464,40 @@ def test_a_hole_in_the_log_ends_the_streams(
     run(scenario)
     assert heard in ([], acme.ids[3:4], acme.ids[3:5])
     assert "has no event 6" in caplog.text
+
+
+def test_who_has_left_while_it_stood_in_line_is_not_let_in() -> None:
+    """A thousand that come back at once, and lose patience, must not keep those out who stay."""
+    let_in: list[str] = []
+
+    async def django(scope: Any, receive: Any, send: Any) -> None:
+        let_in.append(scope["path"])
+        await asyncio.sleep(0.05)
+        await send(dict(START))
+
+    async def scenario() -> None:
+        door = StreamDoor(django, Streams())
+        staying, leaving = Client(), Client()
+        visits = [
+            (f"/{number}/stream", leaving if number % 2 else staying)
+            for number in range(4 * OPENINGS_AT_ONCE)
+        ]
+        coming = [
+            asyncio.create_task(
+                door(
+                    {"type": "http", "method": "GET", "path": path, "state": {CONNECTION: client}},
+                    client.wire.receive,
+                    client.wire.send,
+                )
+            )
+            for path, client in visits
+        ]
+        await asyncio.sleep(0)
+        leaving.leave()
+        await asyncio.gather(*coming)
+        first, rest = visits[:OPENINGS_AT_ONCE], visits[OPENINGS_AT_ONCE:]
+        assert let_in == [path for path, _ in first] + [
+            path for path, client in rest if client is staying
+        ]
+
+    asyncio.run(scenario())

@@ -1,12 +1,14 @@
 """The stream as clients meet it, at a real server."""
 
 import random
+import socket
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
@@ -17,7 +19,7 @@ from events.models import Role
 from events.tenants import add_member
 from events.vocabulary import AgentTaskCompletedEvent, Usage
 from tests.asyncapi.described import faults
-from tests.stream.client import FROM_THE_BEGINNING, Message, listening, until
+from tests.stream.client import FROM_THE_BEGINNING, Message, listening, messages, until
 from tests.stream.people import BY, ORIGIN, Fleet
 from tests.stream.server import Server
 
@@ -252,6 +254,45 @@ def test_origins_are_for_admins_and_auditors(
         assert until(stream, 1)[0].json.get("origin") == shown
 
 
+def test_nothing_on_the_way_may_keep_the_stream_or_hold_it_back(
+    server: Server, acme: Fleet
+) -> None:
+    headers = {"Authorization": f"Bearer {acme.token()}", "Accept-Encoding": "gzip, br"}
+    url = f"{server.url}/api/v1/tenants/{acme.tenant}/stream"
+
+    with httpx.stream("GET", url, headers=headers) as response:
+        said = response.headers
+
+    assert said["content-type"] == "text/event-stream"
+    assert said["cache-control"] == "no-store, no-transform"
+    assert said["x-accel-buffering"] == "no"
+    assert said["cross-origin-resource-policy"] == "same-origin"
+    assert said["agentmesh-seq"] == str(acme.head)
+    assert "content-encoding" not in said
+    assert not [name for name in said if name.startswith("access-control-")]
+
+
+def test_a_client_of_http_1_0_gets_the_stream_without_chunks(server: Server, acme: Fleet) -> None:
+    request = (
+        f"GET /api/v1/tenants/{acme.tenant}/stream?after=0 HTTP/1.0\r\n"
+        f"Authorization: Bearer {acme.token()}\r\n\r\n"
+    )
+    last = f"\nid: {acme.ids[-1]}\n".encode()
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request.encode())
+        received = b""
+        while last not in received:
+            received += connection.recv(65_536)
+
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
+    lines = (line.decode() for line in body.split(b"\n"))
+    assert [message.id for message in messages(lines) if message.is_of_the_log] == acme.ids
+
+
 def test_only_get_and_head_are_known(server: Server, acme: Fleet) -> None:
     url = f"{server.url}/api/v1/tenants/{acme.tenant}/stream"
     headers = {"Authorization": f"Bearer {acme.token()}"}
@@ -260,6 +301,7 @@ def test_only_get_and_head_are_known(server: Server, acme: Fleet) -> None:
     post = httpx.post(url, headers=headers, content=b"{" * 100_000)
 
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
+    assert "content-length" not in head.headers, "of a stream nobody knows it"
     assert post.status_code == 405
     assert post.json()["code"] == "method_not_allowed"
 
@@ -302,6 +344,34 @@ def test_a_person_listens_with_the_browsers_session(
     assert [message.id for message in heard] == acme.ids
     assert "origin" not in heard[0].json
     assert elsewhere.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("site", "status"),
+    [("same-origin", 200), ("none", 200), ("same-site", 403), ("cross-site", 403)],
+)
+def test_with_a_session_only_our_own_pages_open_a_stream(
+    server: Server, acme: Fleet, bob: Any, site: str, status: int
+) -> None:
+    browser = Client()
+    browser.force_login(bob)
+    session = browser.cookies["sessionid"]
+    url = f"{server.url}/api/v1/tenants/{acme.tenant}/stream"
+
+    answer = httpx.head(
+        url,
+        cookies={"sessionid": session.value},
+        headers={"Sec-Fetch-Site": site, "Origin": "https://elsewhere.example"},
+    )
+    with_token = httpx.head(
+        url, headers={"Sec-Fetch-Site": site, "Authorization": f"Bearer {acme.token()}"}
+    )
+
+    assert answer.status_code == status
+    assert with_token.status_code == 200
+    assert settings.SESSION_COOKIE_SAMESITE == "Lax"
+    for each in (answer, with_token):
+        assert not [name for name in each.headers if name.startswith("access-control-")]
 
 
 def test_who_reconnects_at_random_has_the_log_exactly(

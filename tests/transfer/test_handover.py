@@ -41,11 +41,11 @@ class Client:
             "raw_path": path.encode(),
             "query_string": b"",
             "headers": [(b"host", b"localhost"), (b"authorization", f"Bearer {token}".encode())],
-            "state": {"abort": self.aborted},
+            "state": {"connection": self},
         }
         self.asked = self.was_aborted = False
 
-    def aborted(self) -> None:
+    def abort(self) -> None:
         self.was_aborted = True
 
     async def receive(self) -> Message:
