@@ -20,7 +20,10 @@ from events.vocabulary import Capability
 from tests.house.rooms import ROOT
 
 GUIDE = (ROOT / "docs" / "schemas.md").read_text(encoding="utf-8")
-SOURCE = ("agentmesh_site", "agents", "events", "projections", "templates", "manage.py")
+SOURCE = (
+    *("agentmesh_site", "agents", "events", "projections", "examples", "templates"),
+    *("manage.py", "pyproject.toml"),
+)
 
 # Locks the new version, and is then a reader. argv: the page's command, the tenant, the page's own
 # lines. One process for all: each costs as much as all that it does.
