@@ -21,13 +21,15 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.urls import set_script_prefix
 
-THREADS = 10
+from events.api.places import Places
+
+AT_ONCE = 10
 
 
-def threads() -> int:
+def places() -> int:
     """As many as the pool has connections to PostgreSQL: none waits for one, and none is left."""
     pool = settings.DATABASES["default"]["OPTIONS"].get("pool", {})
-    return int(pool.get("max_size", THREADS))
+    return int(pool.get("max_size", AT_ONCE))
 
 
 class Handler(ASGIHandler):
@@ -36,7 +38,8 @@ class Handler(ASGIHandler):
     def __init__(self) -> None:
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
-        self._threads = ThreadPoolExecutor(threads(), thread_name_prefix="request")
+        self._places = Places(places())
+        self._threads = ThreadPoolExecutor(self._places.threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -52,6 +55,10 @@ class Handler(ASGIHandler):
             await sync_to_async(response.close)()
 
     def _respond(self, scope: Any, body: IO[bytes]) -> Any:
+        with self._places.taken():
+            return self._answer(scope, body)
+
+    def _answer(self, scope: Any, body: IO[bytes]) -> Any:
         """The whole of a request, as under WSGI: signals, middleware, view."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import connection
 
 from events.api.door import TenantDoor
+from events.api.places import lent
 from events.api.problem import unavailable
 from events.durable.status import read_up_to
 
@@ -34,5 +35,6 @@ class ReaderDoor(TenantDoor):
                     f"This is known up to seq {seq} by now, not yet to {wanted}. Try again."
                 )
             connection.close()  # whoever waits keeps none from those who command
-            time.sleep(LOOK_EVERY_SECONDS)
+            with lent():
+                time.sleep(LOOK_EVERY_SECONDS)
         return seq

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from agentmesh_site.handler import THREADS, Handler, threads
+from agentmesh_site.handler import AT_ONCE, Handler, places
+from events.api.places import Places, lent
+from events.api.problem import Problem
 
 TOGETHER = threading.Barrier(2, timeout=10)
+PASSED = threading.Event()
 
 
 def database(_: HttpRequest) -> HttpResponse:
@@ -27,17 +31,34 @@ def meet(_: HttpRequest) -> HttpResponse:
     return HttpResponse(threading.current_thread().name)
 
 
+def wait(_: HttpRequest) -> HttpResponse:
+    with lent():
+        return HttpResponse(str(PASSED.wait(10)))
+
+
+def go_by(_: HttpRequest) -> HttpResponse:
+    PASSED.set()
+    return HttpResponse()
+
+
 def fail(_: HttpRequest) -> HttpResponse:
     raise ZeroDivisionError
 
 
-urlpatterns = [path("database", database), path("meet", meet), path("fail", fail)]
+urlpatterns = [
+    path("database", database),
+    path("meet", meet),
+    path("wait", wait),
+    path("go-by", go_by),
+    path("fail", fail),
+]
 pytestmark = pytest.mark.urls(__name__)
 
 
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentmesh_site.handler.threads", lambda: 1)
+    monkeypatch.setattr("agentmesh_site.handler.places", lambda: 1)
+    monkeypatch.setattr("agentmesh_site.handler.Places", partial(Places, waiting=0))
 
 
 @pytest.fixture
@@ -97,6 +118,26 @@ def test_many_at_once_are_not_many_threads(one_thread: None, handler: Handler) -
     assert len(handler._threads._threads) == 1
 
 
+def test_who_only_waits_lets_others_by(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr("agentmesh_site.handler.places", lambda: 1)
+    handler = request.getfixturevalue("handler")
+    PASSED.clear()
+    waited, passed = get(handler, "/wait", "/go-by")
+    assert (waited, passed) == ((200, "True"), (200, ""))
+
+
+def test_one_too_many_who_waits_is_told_to_come_again_and_keeps_its_place() -> None:
+    places = Places(1, waiting=0)
+    with places.taken():
+        with pytest.raises(Problem, match="Try again") as refused, lent():
+            pass
+        assert not places._working.acquire(blocking=False)
+    assert refused.value.status == 503
+    assert places._working.acquire(blocking=False)
+
+
 @pytest.mark.usefixtures("caplog")
 def test_a_view_that_fails_is_answered_and_the_next_one_too(handler: Handler) -> None:
     statuses = [get(handler, path)[0][0] for path in ("/fail", "/nothing/there")]
@@ -125,13 +166,13 @@ def test_a_request_begins_and_finishes_where_its_view_runs(handler: Handler) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"), [({"pool": {"min_size": 1, "max_size": 3}}, 3), ({}, THREADS)]
+    ("options", "expected"), [({"pool": {"min_size": 1, "max_size": 3}}, 3), ({}, AT_ONCE)]
 )
-def test_there_are_as_many_threads_as_connections_in_the_pool(
+def test_as_many_work_at_once_as_there_are_connections_in_the_pool(
     options: dict[str, Any], expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", options)
-    assert threads() == expected
+    assert places() == expected
 
 
 def test_what_is_not_http_is_refused(handler: Handler) -> None:
