@@ -29,7 +29,7 @@ def test_the_lines_of_the_documentation_do_what_they_say(
         tokens.append({"tenant": "acme", "role": role, "token": secret})
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "demo.json").write_text(json.dumps({"tokens": tokens}))
-    (lines,) = LINES.findall((ROOT / "docs" / "agents.md").read_text(encoding="utf-8"))
+    (lines,) = LINES.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
     with serving(subprocess_env) as server:
         here = lines.replace(
