@@ -110,17 +110,21 @@ class Follower:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    def offer(self, news: News) -> None:
+    def offer(self, news: News) -> int:
         """New events of the tail. Who waits for just these gets them here and now: to wake a task
-        for each takes several times as long, and the last of a thousand clients would feel it."""
-        body = self._of_interest(news) if self._is_ready_for(news) else None
-        if body is None or len(body) > CHUNK_BYTES:
+        for each takes several times as long, and the last of a thousand clients would feel it.
+
+        Returns how many were sent."""
+        found = self._of_interest(news) if self._is_ready_for(news) else None
+        if found is None or len(found[0]) > CHUNK_BYTES:
             self.wake()
-            return
+            return 0
+        body, events = found
         self.position = news.end
         if body:
             self._announced = news.end.seq
             self._send_at_once(body)
+        return events
 
     def _is_ready_for(self, news: News) -> bool:
         return (
@@ -133,15 +137,16 @@ class Follower:
             and self._wire.connection.takes_more()
         )
 
-    def _of_interest(self, news: News) -> bytes | None:
-        """None: it cannot be said here; in the follower's own task it fails for this client alone,
-        and not for all who are offered the same."""
+    def _of_interest(self, news: News) -> tuple[bytes, int] | None:
+        """The frames, and how many events they are. None: it cannot be said here; in the follower's
+        own task it fails for this client alone, and not for all who are offered the same."""
         order = self.order
         try:
             if order.filter.wants_all:
-                return news.body(order.schema, show_origin=order.show_origin)
+                body = news.body(order.schema, show_origin=order.show_origin)
+                return body, len(news.entries)
             wanted = [entry for entry in news.entries if order.filter.wants(entry.row)]
-            return b"".join(self._frame(entry) for entry in wanted)
+            return b"".join(self._frame(entry) for entry in wanted), len(wanted)
         except Exception:  # noqa: BLE001 -- a caster may raise anything
             return None
 

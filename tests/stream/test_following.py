@@ -14,6 +14,7 @@ from events.api.handover import CONNECTION
 from events.bus import events_committed
 from events.log import cursor, read
 from events.log.cursor import BEGINNING, Position
+from events.metrics import instruments
 from events.patterns import Pattern
 from projections.stream import follower, frames, tail
 from projections.stream.door import OPENINGS_AT_ONCE, StreamDoor
@@ -314,6 +315,32 @@ def test_who_waits_for_the_same_gets_the_same_bytes_without_a_copy(acme: Fleet) 
             client.leave()
         assert clients[0].last is clients[1].last
         await asyncio.gather(*following)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("wants", [Filter(), Filter(agents=Pattern.of("a-1"))])
+def test_what_is_sent_is_counted_whether_it_was_waited_for_or_caught_up_with(
+    acme: Fleet, monkeypatch: pytest.MonkeyPatch, wants: Filter
+) -> None:
+    counted: list[float] = []
+    monkeypatch.setattr(instruments.stream_events, "inc", counted.append)
+    wanted = order(acme, BEGINNING, cursor.head(acme.tenant), filter=wants)
+
+    async def scenario(streams: Streams) -> None:
+        clients = [Client(), Client(is_of_ours=False)]
+        following = [await follow(streams, wanted, client) for client in clients]
+        for _ in range(2):
+            last = await in_thread(lambda: acme.ids[-1])
+            for client in clients:
+                await client.has_heard(last)
+            await in_thread(acme.beat)
+        last = await in_thread(lambda: acme.ids[-1])
+        for client in clients:
+            await client.has_heard(last)
+            client.leave()
+        await asyncio.gather(*following)
+        assert sum(counted) == sum(len(client.ids) for client in clients)
 
     run(scenario)
 
