@@ -4,7 +4,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,6 @@ import pytest
 from agents import services
 from events import tenants
 from tests.clients.crew import BY, Crew
-from tests.conftest import process_environment
-from tests.databases import current_database_url
 from tests.house.rooms import ROOT
 from tests.jobs.conftest import until
 from tests.stream.server import Server, free_port, serving
@@ -24,12 +22,6 @@ EXAMPLE = ROOT / "examples" / "worker_agent.py"
 @pytest.fixture
 def acme(committed_db: None, fresh_slug: Callable[[str], str]) -> str:
     return tenants.create_tenant(fresh_slug("acme")).slug
-
-
-@pytest.fixture(scope="module")
-def server(django_db_setup: None) -> Iterator[Server]:
-    with serving(process_environment(current_database_url())) as running:
-        yield running
 
 
 def test_whoever_is_killed_each_task_is_completed_once(
