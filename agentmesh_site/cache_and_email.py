@@ -3,9 +3,6 @@
 from typing import Any
 
 import environ
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as ConnectionLost
-from redis.retry import Retry
 
 from agentmesh_site.environment import WrongSetting, split_url
 
@@ -38,6 +35,11 @@ def django_cache(url: str) -> dict[str, Any]:
 def _patience() -> dict[str, Any]:
     """Once more at once, for a connection that was cut while it rested; never again for one that
     does not answer, or a request would wait twice."""
+    # Here, not above: it takes every process 0.1 s, and few installations have a Redis.
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as ConnectionLost
+    from redis.retry import Retry
+
     return {
         "socket_timeout": ANSWERS_WITHIN_SECONDS,
         "socket_connect_timeout": ANSWERS_WITHIN_SECONDS,

@@ -7,8 +7,10 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 from django.db import connections
 
+from events.checks import OURS
 
-@register
+
+@register(OURS)
 def refuse_atomic_requests(
     app_configs: Sequence[AppConfig] | None,
     **kwargs: Any,

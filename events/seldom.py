@@ -3,14 +3,10 @@
 A cache that is away stops nothing: this process keeps count by itself meanwhile.
 """
 
-from contextlib import suppress
-
 from django.core.cache import cache
-from redis.exceptions import RedisError
 
-from events.ratelimits.counters import Local
+from events.ratelimits.counters import Local, away
 
-AWAY = (RedisError, OSError)
 _meanwhile = Local()
 
 
@@ -18,7 +14,7 @@ def is_first(key: str, every_seconds: int) -> bool:
     """Whether nobody else was told so under this key within the time. key: free of blanks."""
     try:
         return cache.add(key, value=True, timeout=every_seconds)
-    except AWAY:
+    except away():
         is_allowed, _ = _meanwhile.take(key, 1, every_seconds, 1)
         return is_allowed
 
@@ -26,5 +22,7 @@ def is_first(key: str, every_seconds: int) -> bool:
 def take_back(key: str) -> None:
     """It did not happen after all: whoever asks next is the first."""
     _meanwhile.forget(key)
-    with suppress(*AWAY):
+    try:
         cache.delete(key)
+    except away():
+        pass

@@ -24,6 +24,7 @@ from tests.scratch import (
     quiet_env,
     scratch_database,
 )
+from tests.stream.server import Server, serving
 
 __all__ = ["in_scratch_database", "quiet_database", "quiet_env", "scratch_database"]
 
@@ -168,6 +169,13 @@ def process_environment(database_url: str) -> dict[str, str]:
         "AGENTMESH_SECRET_KEY": settings.SECRET_KEY,  # sessions made here are good there
         "PYTHONUNBUFFERED": "1",
     }
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup: None) -> Iterator[Server]:
+    """One server for all tests that neither stop nor count it."""
+    with serving(process_environment(current_database_url())) as running:
+        yield running
 
 
 @pytest.fixture

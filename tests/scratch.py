@@ -16,7 +16,8 @@ from tests.pristine import Pristine
 
 
 @contextmanager
-def _connected_to(name: str) -> Iterator[None]:
+def connected_to(name: str) -> Iterator[None]:
+    """This process uses another database meanwhile."""
     shared = connection.settings_dict["NAME"]
     reconnect(name)
     try:
@@ -73,7 +74,7 @@ def quiet_env(quiet_database: str, django_db_blocker: DjangoDbBlocker) -> Iterat
     worker in the shared one would have every other test's tenants to read."""
     from tests.conftest import process_environment
 
-    with django_db_blocker.unblock(), _connected_to(quiet_database):
+    with django_db_blocker.unblock(), connected_to(quiet_database):
         yield process_environment(current_database_url())
 
 
@@ -82,7 +83,7 @@ def in_scratch_database(
     scratch_database: str, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
     """Everything in this test happens in the scratch database, which is guarded again after it."""
-    with django_db_blocker.unblock(), _connected_to(scratch_database):
+    with django_db_blocker.unblock(), connected_to(scratch_database):
         yield
         guard.install()
         assert guard.faults() == []

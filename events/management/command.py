@@ -10,9 +10,11 @@ import uuid
 from typing import Any
 
 import msgspec
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from events.checks import OURS
 from events.encoding import UnfitFact
 from events.log.errors import AppendRefused
 from events.log.proposal import Context
@@ -30,6 +32,9 @@ class PlainCommand(BaseCommand):
 
     Subclasses implement `run`; what services refuse becomes a CommandError here.
     """
+
+    # Not the URLs: `check` and `serve` look at them, and to import every view takes half a second.
+    requires_system_checks: tuple[str, ...] = (OURS, Tags.models, Tags.caches)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)

@@ -13,8 +13,6 @@ from functools import cache
 from typing import Any, Protocol
 
 from django.conf import settings
-from limits.storage import RedisStorage
-from redis.exceptions import RedisError
 
 from events.ratelimits.windows import Window
 
@@ -69,10 +67,20 @@ def _moved(counted: tuple[float, int, int], moment: float, seconds: int) -> tupl
     return start, before, now
 
 
+def away() -> tuple[type[Exception], ...]:
+    """What a cache raises that is away: for `except away()`, which asks when something is wrong."""
+    # Here, not above: it takes every process 0.1 s, and few installations have a Redis.
+    from redis.exceptions import RedisError
+
+    return RedisError, OSError
+
+
 class Shared:
     """Counts in Redis; each taking is one script there, so no two processes take the same unit."""
 
     def __init__(self, url: str, **options: Any) -> None:
+        from limits.storage import RedisStorage
+
         self._redis = RedisStorage(url, key_prefix=PREFIX, **options)
         self._meanwhile = Local()
         self._lock = threading.Lock()
@@ -85,7 +93,7 @@ class Shared:
         try:
             is_allowed = self._redis.acquire_sliding_window_entry(key, quota, seconds, cost)
             before, _, now, left = self._redis.get_sliding_window(key, seconds)
-        except (RedisError, OSError) as error:
+        except away() as error:
             self._note_away(error)
             return self._meanwhile.take(key, quota, seconds, cost)
         self._note_back()

@@ -3,8 +3,7 @@
 from events import registry
 from events.api.openapi.shape import Schema
 from projections.asyncapi.events import CONTENT_TYPE, event_ref, newest
-from projections.relay.messages import ALL_SUBJECTS, HASH, MSG_ID, NO_AGENT, PREFIX, SEQ
-from projections.relay.stream import NAME
+from projections.relay.messages import ALL_SUBJECTS, HASH, MSG_ID, NAME, NO_AGENT, PREFIX, SEQ
 
 CHANNEL = "relay"
 _DESCRIPTION = f"""\

@@ -19,6 +19,7 @@ from events.log import cursor
 from events.log.cursor import Position
 from events.models import Event
 
+NAME = "AGENTMESH"  # of the one stream that holds them all
 PREFIX = "agentmesh"
 ALL_SUBJECTS = f"{PREFIX}.>"
 NO_AGENT = "_"  # of a tenant's own facts; an agent's id has three characters at least

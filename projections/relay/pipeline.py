@@ -22,8 +22,7 @@ from nats.js.api import Header
 
 from events.log.cursor import Position
 from events.metrics import instruments
-from projections.relay.messages import MSG_ID, Message
-from projections.relay.stream import NAME
+from projections.relay.messages import MSG_ID, NAME, Message
 
 AT_ONCE = 1_000
 BYTES_AT_ONCE = 4 * 2**20

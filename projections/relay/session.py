@@ -13,10 +13,10 @@ from django.db import Error as DatabaseError
 from events.log.cursor import BEGINNING, LogDamaged, NotInTheLog, Position
 from projections.relay import messages, notes, standing
 from projections.relay.connecting import Connection
-from projections.relay.messages import Unfit
+from projections.relay.messages import NAME, Unfit
 from projections.relay.pipeline import Overtaken, Pipeline, Refused, Unsettled
 from projections.relay.standing import Found, Look, Noted
-from projections.relay.stream import NAME, Stream
+from projections.relay.stream import Stream
 from projections.relay.told import Told
 from projections.relay.turns import Turns
 from projections.stream.reading import ReadingThreads

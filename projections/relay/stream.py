@@ -6,10 +6,9 @@ from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
-from projections.relay.messages import ALL_SUBJECTS, position_in, subjects_of
+from projections.relay.messages import ALL_SUBJECTS, NAME, position_in, subjects_of
 from projections.relay.standing import Found, Look
 
-NAME = "AGENTMESH"
 DUPLICATE_WINDOW_SECONDS = 120
 REPLICAS_IN_A_CLUSTER = 3
 TIMEOUT_SECONDS = 5

@@ -11,13 +11,13 @@ from events import tenants
 from events.vocabulary import Usage
 from tests.clients.crew import BY
 from tests.house.rooms import ROOT
-from tests.stream.server import serving
+from tests.stream.server import Server
 
 LINES = re.compile(r"<!-- curl: .*? -->\n```bash\n(.*?)```", re.DOTALL)
 
 
 def test_the_lines_of_the_documentation_do_what_they_say(
-    committed_db: None,
+    server: Server,
     subprocess_env: dict[str, str],
     fresh_slug: Callable[[str], str],
     tmp_path: Path,
@@ -31,21 +31,20 @@ def test_the_lines_of_the_documentation_do_what_they_say(
     (tmp_path / "var" / "demo.json").write_text(json.dumps({"tokens": tokens}))
     (lines,) = LINES.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
-    with serving(subprocess_env) as server:
-        here = lines.replace(
-            "http://127.0.0.1:8000/api/v1/tenants/acme", f"{server.url}/api/v1/tenants/{acme}"
+    here = lines.replace(
+        "http://127.0.0.1:8000/api/v1/tenants/acme", f"{server.url}/api/v1/tenants/{acme}"
+    )
+    errors = tmp_path / "errors"
+    with errors.open("wb") as file:  # no pipe: the curl that follows the stream holds it open
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", here],
+            cwd=tmp_path,
+            env=subprocess_env,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            timeout=60,
+            check=False,
         )
-        errors = tmp_path / "errors"
-        with errors.open("wb") as file:  # no pipe: the curl that follows the stream holds it open
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", here],
-                cwd=tmp_path,
-                env=subprocess_env,
-                stdout=subprocess.DEVNULL,
-                stderr=file,
-                timeout=60,
-                check=False,
-            )
 
     assert (done.returncode, errors.read_text()) == (0, "")
     task = tasks.find(acme, "t-1")

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -22,6 +20,10 @@ from events import tenants
 from events.log import guard
 from events.log.proposal import Context
 from events.vocabulary import Capability, Usage
+from tests.conftest import process_environment
+from tests.databases import current_database_url
+from tests.pristine import Pristine
+from tests.scratch import connected_to
 
 ROOT = Path(__file__).resolve().parents[2]
 ALICE = Context(actor="user:alice", reason="because", correlation_id="c-1")
@@ -136,25 +138,16 @@ def tampering() -> Iterator[CursorWrapper]:
 
 @pytest.fixture
 def own_database(
-    subprocess_env: dict[str, str], database_url: str, tmp_path: Path
+    committed_db: None, django_db_setup: Pristine, tmp_path: Path
 ) -> Iterator[dict[str, str]]:
-    """The environment of processes that have a migrated database to themselves."""
-    if connection.vendor == "sqlite":
-        env = subprocess_env | {"DATABASE_URL": f"sqlite:///{tmp_path}/own.sqlite3"}
-        assert shell(env, "migrate", "-v0").returncode == 0
-        yield env
-        return
-    name = f"own_{uuid.uuid4().hex}"
-    with psycopg.connect(database_url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            env = subprocess_env | {
-                "DATABASE_URL": database_url.replace(urlsplit(database_url).path, f"/{name}", 1)
-            }
-            assert shell(env, "migrate", "-v0").returncode == 0
-            yield env
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    """Everything in this test happens in a database of its own; the environment of processes."""
+    is_server = connection.vendor == "postgresql"
+    name = f"own_{uuid.uuid4().hex}" if is_server else str(tmp_path / "own.sqlite3")
+    django_db_setup.copy_to(name)
+    with connected_to(name):
+        yield process_environment(current_database_url())
+    if is_server:
+        django_db_setup.administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import stat
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,19 +24,11 @@ from agents.replay.fleet import member
 from events import tenants
 from events.log.verify import verify
 from events.models import Event, Token
-from tests.conftest import process_environment
-from tests.databases import current_database_url
 from tests.jobs.conftest import ALICE
-from tests.stream.server import Server, serving
+from tests.stream.server import Server
 
 PLAN = Plan(5, in_waiting=1, away=1, stretch=1.0, look_every_seconds=0.2)
 PATIENCE_SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def server(django_db_setup: None) -> Iterator[Server]:
-    with serving(process_environment(current_database_url())) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ def metrics(tenant: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def test_the_decision_records_monitoring_and_analytics_run_as_apps_of_their_own(
+def test_monitoring_and_analytics_run_as_apps_of_their_own_and_are_proved_like_ours(
     acme: str, globex: str, extended: dict[str, str]
 ) -> None:
     assert shell(extended, "worker", "--once").returncode == 0  # meets them: "now" is from here
@@ -63,17 +63,7 @@ def test_the_decision_records_monitoring_and_analytics_run_as_apps_of_their_own(
     assert metrics(acme) == [("a-1", 3, 600.0)]
     assert metrics(globex) == []
 
-
-def test_an_examples_rows_are_proved_and_made_anew_like_ours(
-    acme: str, extended: dict[str, str]
-) -> None:
-    make_agent(acme, "a-1")
-    services.activate_agent(tenant=acme, agent_id="a-1", by=ALICE)
-    services.assign_task(tenant=acme, agent_id="a-1", task_id="t-1", by=ALICE)
-    services.complete_task(
-        tenant=acme, agent_id="a-1", task_id="t-1", execution_time_ms=7, by=ALICE
-    )
-    shell(extended, "worker", "--once")
+    # Rows are proved, and made anew.
     with connection.cursor() as cursor:
         cursor.execute("UPDATE metrics_agentmetrics SET completed = 99 WHERE tenant = %s", [acme])
 
@@ -83,7 +73,7 @@ def test_an_examples_rows_are_proved_and_made_anew_like_ours(
     assert checked.returncode == 1
     assert "99" in checked.stdout
     assert rebuilt.returncode == 0, rebuilt.stderr
-    assert metrics(acme) == [("a-1", 1, 7.0)]
+    assert metrics(acme) == [("a-1", 3, 600.0)]
     # What is not installed leaves its place, and disturbs nobody.
     make_agent(acme, "a-2")
     assert manage("worker", "--once").out.startswith("Nothing is due any more")

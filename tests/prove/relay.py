@@ -80,7 +80,7 @@ class Run:
     """One server, its relays and the writers of some logs."""
 
     def __init__(self, broker: Any, random: Random) -> None:
-        from projections.relay.stream import NAME
+        from projections.relay.messages import NAME
         from tests.stream.people import Fleet
 
         self.random = random

@@ -10,7 +10,7 @@ import pytest
 
 from events.transfer.importing import import_log
 from projections.relay import pipeline
-from projections.relay.stream import NAME
+from projections.relay.messages import NAME
 from tests.bench.export import file_of
 from tests.relay.broker import Broker
 from tests.relay.conftest import Relay, Relaying, all_of, assert_whole, until

@@ -7,9 +7,9 @@ import pytest
 from nats.aio.client import Client
 
 from events.log.cursor import Position
-from projections.relay.messages import HASH, MSG_ID, SEQ, Message
+from projections.relay.messages import HASH, MSG_ID, NAME, SEQ, Message
 from projections.relay.pipeline import Overtaken, Pipeline, Refused, Unsettled
-from projections.relay.stream import NAME, Stream
+from projections.relay.stream import Stream
 from tests.relay.broker import Broker
 
 Scene = Callable[[Client, Pipeline], Awaitable[None]]

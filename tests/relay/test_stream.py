@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from projections.relay.stream import NAME
+from projections.relay.messages import NAME
 from tests.relay.broker import Broker
 from tests.relay.conftest import Relaying, all_of, assert_whole, until
 from tests.stream.people import Fleet

@@ -5,18 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.conftest import process_environment
-from tests.databases import current_database_url
 from tests.house.rooms import ROOT
 from tests.stream.people import Fleet
-from tests.stream.server import Server, serving
-
-
-@pytest.fixture(scope="session")
-def server(django_db_setup: None) -> Iterator[Server]:
-    """One server for all tests that neither stop nor count it."""
-    with serving(process_environment(current_database_url())) as running:
-        yield running
 
 
 @pytest.fixture
