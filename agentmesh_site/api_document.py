@@ -13,7 +13,8 @@ like what does not exist.
 **Refusals** are `application/problem+json`, on every path, with a `code` for programs. A method
 that a path does not have is 405 with `Allow`. Parameters and fields that a path does not know are
 refused: 400. A request has at most 1 MiB (of `/commands` 8 MiB), a payload 64 KiB, JSON at most 64
-levels; no text holds NUL or a lone surrogate.
+levels; no text holds NUL or a lone surrogate. A whole number is written as one (5, not 5.0) and has
+at most 64 bits; any number has at most 64 characters.
 
 **The same request again** under its `Idempotency-Key` gets its first answer.
 

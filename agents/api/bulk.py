@@ -51,7 +51,8 @@ class Commands(AgentsDoor):
             "agents",
             "Up to 1,000 commands at once",
             "In order, each on what the accepted ones before it have left. A refused item is "
-            "refused alone, with the problem of its own route; its pointers begin at the item. "
+            "refused alone, also for what its shape does not allow, with the problem of its own "
+            "route; its pointers begin at the item. "
             "The rest are recorded together. The body may have 8 MiB.",
             answer=items.ANSWER,
         )

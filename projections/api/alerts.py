@@ -12,7 +12,7 @@ from events.api import fields
 from events.api.members import told
 from events.api.once import WritingDoor, response_of
 from events.api.openapi.operation import Operation, Parameter
-from events.api.openapi.parameters import SOUGHT, one_of
+from events.api.openapi.parameters import one_of, pattern
 from events.api.openapi.shape import (
     COUNT,
     LOG_SEQ,
@@ -81,8 +81,7 @@ class Alerts(ReaderDoor):
     known: ClassVar = {"GET": ("state", "rule", "agent", "cursor", "limit", "min_seq")}
     parameters: ClassVar = {
         "state": one_of(State, "How they stand."),
-        "rule": Parameter(SOUGHT, "The name of a rule."),
-        "agent": Parameter(SOUGHT, "The id of an agent."),
+        "rule": pattern("Names of a rule."),
     }
     operations: ClassVar = {
         "GET": Operation(
