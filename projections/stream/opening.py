@@ -74,7 +74,7 @@ class Stream(TenantDoor):
         response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         http_request = request._request  # noqa: SLF001
-        scope = http_request.scope  # type: ignore[attr-defined]
+        scope = getattr(http_request, "scope", {})  # under WSGI there is none, and no stream
         session_key = http_request.session.session_key
         scope[ORDER] = self._order(head, session_key, wishes) if request.method == "GET" else None
         return response

@@ -23,7 +23,8 @@ FAULT = 500  # of ours, in tests that bring it about; nowhere documented
 # What the layers above every view add.
 NOT_DOCUMENTED = {
     *("cache-control", "content-length", "content-security-policy", "content-type", "vary"),
-    *("cross-origin-opener-policy", "permissions-policy", "referrer-policy"),
+    *("cross-origin-opener-policy", "cross-origin-resource-policy"),
+    *("permissions-policy", "referrer-policy"),
     *("x-content-type-options", "x-frame-options", "set-cookie", "x-accel-buffering", "accept"),
 }
 
