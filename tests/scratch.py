@@ -33,7 +33,7 @@ def scratch_database(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The name of a database of this test run that is migrated like the shared one."""
-    with _made("scratch", django_db_setup, django_db_blocker, tmp_path_factory) as name:
+    with another_database("scratch", django_db_setup, django_db_blocker, tmp_path_factory) as name:
         yield name
 
 
@@ -44,12 +44,12 @@ def quiet_database(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """Another one, whose logs are whole and few: for processes that read every tenant's."""
-    with _made("quiet", django_db_setup, django_db_blocker, tmp_path_factory) as name:
+    with another_database("quiet", django_db_setup, django_db_blocker, tmp_path_factory) as name:
         yield name
 
 
 @contextmanager
-def _made(
+def another_database(
     suffix: str,
     pristine: Pristine,
     blocker: DjangoDbBlocker,

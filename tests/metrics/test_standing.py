@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from events import tenants
 from events.bus import Subscription, event_bus
@@ -17,23 +18,40 @@ from events.log.append import append
 from events.metrics import standing
 from events.models import Duty, HeldStream, SignedCheckpoint, Tenant
 from tests.log.sample import heartbeats, proposed
+from tests.pristine import Pristine
+from tests.scratch import another_database, connected_to
 
-pytestmark = pytest.mark.usefixtures("in_scratch_database")
+
+@pytest.fixture(scope="module")
+def whole_database(
+    django_db_setup: Pristine,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The name of a database of these tests alone: its figures are the worst of all its tenants."""
+    with another_database("standing", django_db_setup, django_db_blocker, tmp_path_factory) as name:
+        yield name
+
+
+@pytest.fixture(autouse=True)
+def in_whole_database(whole_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    with django_db_blocker.unblock(), connected_to(whole_database):
+        yield
 
 
 @pytest.fixture
 def name() -> str:
-    """A subscription's that no worker has met: the scratch database may have seen others."""
+    """A subscription's that no worker has met."""
     return f"tests.{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
-def acme(in_scratch_database: None, fresh_slug: Callable[[str], str]) -> str:
+def acme(in_whole_database: None, fresh_slug: Callable[[str], str]) -> str:
     return tenants.create_tenant(fresh_slug("acme")).slug
 
 
 @pytest.fixture
-def globex(in_scratch_database: None, fresh_slug: Callable[[str], str]) -> str:
+def globex(in_whole_database: None, fresh_slug: Callable[[str], str]) -> str:
     return tenants.create_tenant(fresh_slug("globex")).slug
 
 
