@@ -1,8 +1,8 @@
 """Pages of a tenant's log, filtered. However little a filter finds, a page does bounded work.
 
-A page looks at no more than EXAMINED places of the log (or of one agent's stream) and is then
-returned short; `next` says how far it came. Filters mean the same on both engines: names are
-compared as they are written, and only `text` ignores case, by Unicode's rules.
+A page looks at no more than EXAMINED places of the log (or OF_ONE_AGENT of one agent's stream) and
+is then returned short; `next` says how far it came. Filters mean the same on both engines: names
+are compared as they are written, and only `text` ignores case, by Unicode's rules.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,8 @@ from events.models import Event
 from events.patterns import Pattern
 
 EXAMINED = 10_000  # places of the log, for one page
+# Of a long log these are spread over it, each in a block of its own.
+OF_ONE_AGENT = 500  # places of its stream, for one page that asks for fewer
 WINDOW = 5_000  # places, for one query
 CHUNK = 250  # rows of one query
 MOST_BYTES = 8 * 1024 * 1024  # of data in one page
@@ -55,9 +57,10 @@ class _Span:
     low: int
     high: int
     descending: bool
+    at_most: int  # places of one page
 
     def windows(self) -> Iterator[tuple[int, int]]:
-        """(low, high) of each query, in reading order, up to EXAMINED places."""
+        """(low, high) of each query, in reading order, up to `at_most` places."""
         if self.descending:
             for top in range(self.high, self.farthest - 1, -WINDOW):
                 yield max(self.farthest, top - WINDOW + 1), top
@@ -98,8 +101,8 @@ class _Span:
     def farthest(self) -> int:
         """The last place that one page may examine."""
         if self.descending:
-            return max(self.low, self.high - EXAMINED + 1)
-        return min(self.high, self.low + EXAMINED - 1)
+            return max(self.low, self.high - self.at_most + 1)
+        return min(self.high, self.low + self.at_most - 1)
 
 
 def page(
@@ -112,7 +115,7 @@ def page(
     descending: bool = False,
 ) -> Page:
     """The next events after seq `after`, or, descending, before it. head: the log's end."""
-    span = _span(tenant, wanted, head, after, descending)
+    span = _span(tenant, wanted, head, after, limit, descending)
     if span is None:
         return Page([], None)
     rows, size = [], 0
@@ -130,9 +133,9 @@ def page(
 
 
 def _span(
-    tenant: str, wanted: Wanted, head: int, after: int | None, descending: bool
+    tenant: str, wanted: Wanted, head: int, after: int | None, limit: int, descending: bool
 ) -> _Span | None:
-    low, high = 1, head
+    low, high, at_most = 1, head, EXAMINED
     if after is not None:
         low, high = (low, min(high, after - 1)) if descending else (after + 1, high)
     if wanted.since is not None:
@@ -152,10 +155,10 @@ def _span(
         events = events.filter(wanted.agent.condition("stream_id"), stream_type=AGENT_STREAM)
         if low <= high and (one := wanted.agent.single) is not None:
             # One agent's events are read from its own stream, however long the log is.
-            place = "version"
+            place, at_most = "version", min(EXAMINED, max(limit, OF_ONE_AGENT))
             low = version_before(tenant, AGENT_STREAM, one, low) + 1
             high = version_before(tenant, AGENT_STREAM, one, high + 1)
-    return _Span(events, place, low, high, descending) if low <= high else None
+    return _Span(events, place, low, high, descending, at_most) if low <= high else None
 
 
 def _seq_of(tenant: str, wanted: Wanted, span: _Span) -> int:

@@ -154,6 +154,21 @@ class TestWalks:
         assert page["next"] == len(history) - 4
         assert walk(bob, "actor=user:nobody") == []
 
+    def test_of_one_agent_look_at_few_places_and_miss_none(
+        self, bob: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        agent = bob.available()
+        bob.made(bob.post(f"/agents/{agent}/pause", {"reason": "x"}))
+        own = seqs(walk(bob, f"agent={agent}"))
+        monkeypatch.setattr(timeline, "OF_ONE_AGENT", 2)
+
+        page = body_of(bob.get(f"/events?limit=1&agent={agent}&types=AgentPausedEvent"))
+
+        assert (page["items"], page["next"]) == ([], own[1])
+        (found,) = walk(bob, f"limit=1&agent={agent}&types=AgentPausedEvent")
+        assert found["type"] == "AgentPausedEvent"
+        assert len(body_of(bob.get(f"/events?limit=3&agent={agent}"))["items"]) == 3
+
     def test_end_where_the_log_ends(self, bob: Caller, history: list[dict[str, Any]]) -> None:
         head = len(history)
         page = body_of(bob.get(f"/events?limit={head}"))
