@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -14,7 +15,6 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.plumbing import ComponentRegistry
 from drf_spectacular.validation import validate_schema
 
-from agentmesh_site.management.commands import openapi
 from events.api.door import Door
 from events.api.fields import Order
 from events.api.fields import Text as TextField
@@ -23,7 +23,8 @@ from events.api.openapi.autoschema import DoorSchema, Undeclared
 from events.api.openapi.components import Components, SameName
 from events.api.openapi.document import document, served
 from events.api.openapi.operation import Operation
-from events.api.openapi.shape import Shape, thing
+from events.api.openapi.shape import NOT_ALL_BLANK, Shape, thing
+from events.management import kept_document
 from tests.api.routes import ROUTES
 
 PATH = "/api/v1/openapi.json"
@@ -85,18 +86,26 @@ def test_whoever_needs_a_login_is_told_how_and_refused_without() -> None:
 def test_the_kept_document_is_that_of_the_doors() -> None:
     call_command("openapi", "--check")
 
-    assert openapi.KEPT.read_bytes() == served()
+    assert (kept_document.FOLDER / "openapi.json").read_bytes() == served()
 
 
 def test_a_document_that_is_out_of_date_fails_the_check(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr(openapi, "KEPT", tmp_path / "openapi.json")
+    monkeypatch.setattr(kept_document, "FOLDER", tmp_path)
 
     with pytest.raises(CommandError, match=r"Run manage\.py openapi"):
         call_command("openapi", "--check")
     call_command("openapi")
     call_command("openapi", "--check")
+
+
+def test_blank_is_in_the_document_what_is_blank_to_the_rules() -> None:
+    characters = map(chr, range(sys.maxunicode + 1))
+    differing = [
+        each for each in characters if bool(re.search(NOT_ALL_BLANK, each)) == each.isspace()
+    ]
+    assert differing == []
 
 
 class Silent(Door):

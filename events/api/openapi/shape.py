@@ -36,6 +36,9 @@ MOMENT = Shape({"type": "string", "format": "date-time"})
 UUID = Shape({"type": "string", "format": "uuid"})
 LARGEST = 2**63 - 1
 
+# Whatever `str.strip` leaves: `\s` of ECMA 262 has other blanks than Python's.
+NOT_ALL_BLANK = r"[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+
 
 def text(
     *, most: int | None = None, least: int = 0, pattern: str | None = None, filled: bool = False
@@ -49,7 +52,7 @@ def text(
     if pattern is not None:
         schema["pattern"] = pattern
     elif filled:
-        schema["pattern"] = r"\S"
+        schema["pattern"] = NOT_ALL_BLANK
     return Shape(schema)
 
 
