@@ -14,10 +14,10 @@ from django.test import Client
 from events import registry
 from events.cloudevents import CloudEvent, cloud_event, schemas
 from events.log.cursor import Position
+from events.management import kept_document
 from events.registry import Kind
 from projections.asyncapi import events
 from projections.asyncapi.document import document, served
-from projections.management.commands import asyncapi
 from projections.relay import messages as relay
 from projections.stream import frames
 from projections.stream.wishes import PARAMETERS
@@ -151,13 +151,13 @@ def test_the_relays_subject_and_headers_are_as_described() -> None:
 def test_the_kept_document_is_that_of_the_registry() -> None:
     call_command("asyncapi", "--check")
 
-    assert asyncapi.KEPT.read_bytes() == served()
+    assert (kept_document.FOLDER / "asyncapi.json").read_bytes() == served()
 
 
 def test_a_document_that_is_out_of_date_fails_the_check(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(asyncapi, "KEPT", tmp_path / "asyncapi.json")
+    monkeypatch.setattr(kept_document, "FOLDER", tmp_path)
 
     with pytest.raises(CommandError, match=r"Run manage\.py asyncapi"):
         call_command("asyncapi", "--check")
