@@ -17,7 +17,7 @@ from events.patterns import Pattern
 
 EXAMINED = 10_000  # places of the log, for one page
 # Of a long log these are spread over it, each in a block of its own.
-OF_ONE_AGENT = 500  # places of its stream, for one page that asks for fewer
+OF_ONE_AGENT = 250  # places of its stream, for one page that asks for fewer
 WINDOW = 5_000  # places, for one query
 CHUNK = 250  # rows of one query
 MOST_BYTES = 8 * 1024 * 1024  # of data in one page
