@@ -93,7 +93,6 @@ class OneSchema(OpenDoor):
         return (self.kwargs["type"], self.kwargs["version"]) in registry.kinds()
 
 
-@cache
 def _item(name: str) -> dict[str, Any]:
     versions = registry.versions(name)
     return {
@@ -103,8 +102,13 @@ def _item(name: str) -> dict[str, Any]:
             {
                 "version": version,
                 "dataschema": dataschema(name, version),
-                "sha256": document.sha256(document.document(name, version)),
+                "sha256": _sha256(name, version),
             }
             for version in versions
         ],
     }
+
+
+@cache
+def _sha256(name: str, version: str) -> str:
+    return document.sha256(document.document(name, version))

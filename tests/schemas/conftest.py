@@ -68,6 +68,6 @@ def _forget() -> None:
         document.served,
         cloudevents.schemas,
         cloudevents.served_version,
-        schemas._item,
+        schemas._sha256,
     ):
         remembered.cache_clear()
