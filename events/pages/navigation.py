@@ -18,5 +18,5 @@ SECTIONS: tuple[Section, ...] = (
     Section("fleet", "Fleet", "admin:agents", "f"),
     Section("timeline", "Timeline", "admin:events", "t"),
     Section("integrations", "Integrations", "admin:tokens", "i"),
-    Section("settings", "Settings", "admin:members", "s"),
+    Section("settings", "Settings", "admin:settings", "s"),
 )

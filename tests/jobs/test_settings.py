@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from events import tenant_settings, tenants, zones
+from events import tenant_settings, tenants
 from events.models import Event, Tenant
 from events.tenants import Refused
 from tests.jobs.conftest import ALICE, manage
@@ -93,11 +93,6 @@ def test_two_who_change_one_setting_at_once_are_one_change(
 
     assert Tenant.objects.get(slug=acme).time_zone == "Asia/Tokyo"
     assert told(acme) == [{"time_zone": "Asia/Tokyo"}]
-
-
-def test_a_zone_that_is_not_known_here_is_utc() -> None:
-    assert str(zones.zone_named("Europe/Berlin")) == "Europe/Berlin"
-    assert [str(zones.zone_named(name)) for name in ("Mars/Olympus", "", "..")] == ["UTC"] * 3
 
 
 def test_for_how_long_things_are_kept_is_set_and_unset(acme: str) -> None:
