@@ -1,9 +1,9 @@
 """The first view of every page in the browser, of a tenant with 1,000,000 events and 1,000 agents.
 
-Every page of `agentmesh_site.urls` that a GET may ask for, as an admin who is signed in, through the
-view (no server between): the time and the CPU of a page, the number of its queries, and how many
-bytes it sends. Beside it the same pages of a tenant with 10,000 events. BENCH_EVENTS=100000 makes
-the log shorter.
+Every page of `agentmesh_site.urls` that a GET may ask for, as an admin who is signed in, through
+the view (no server between): the time and the CPU of a page, the number of its queries, and how
+many bytes it sends. Beside it the same pages of a tenant with 10,000 events. BENCH_EVENTS=100000
+makes the log shorter.
 
 python -m tests.bench first_views
 """
@@ -43,7 +43,7 @@ def main() -> None:
     from events.models import Role
     from tests.bench import fleet, projections
 
-    user = User.objects.create_user("alice", password="a fine long password")  # noqa: S106
+    user = User.objects.create_user("alice", password="a fine long password")
     made = []
     for events in (SHORT, LONG):
         tenant = fleet.fresh_tenant()
