@@ -17,6 +17,9 @@ PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8
 
 export PORT
 export PIP_NO_INPUT = 1
+# Some containers forbid Python to keep what it compiled. Each process of a run would then compile all
+# of the tests again, which takes it longer than to collect them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run setup migrate test check bench prove prove-streams fmt lock
 
