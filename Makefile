@@ -13,7 +13,8 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
 # Passed to pytest, for example: make test PYTEST="-k chain -x"
 # More processes than cores: many tests wait for a server, a clock or a disk.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8
+# Whoever has done its share takes from another's: see tests/order.py.
+PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8 --dist worksteal
 
 export PORT
 export PIP_NO_INPUT = 1

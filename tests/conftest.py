@@ -18,6 +18,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from tests.databases import current_database_url
+from tests.order import longest_first
 from tests.pristine import Pristine, own_database
 from tests.scratch import (
     in_scratch_database,
@@ -105,6 +106,12 @@ settings.PASSWORD_HASHERS = ["tests.passwords.QuickPasswordHasher"]
 # Static files are looked for when they are asked for. To list them all, as a server does once at
 # its start, took every test client 0.1 s.
 settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = longest_first(items, processes)
 
 
 def pytest_collection_finish() -> None:
