@@ -43,7 +43,7 @@ class Retention(forms.Form):
         super().__init__(data, initial=standing)
         for field, label in LABELS.items():
             self.fields[field] = forms.IntegerField(
-                label=f"{label}: days",
+                label=f"{label}, in days",
                 required=False,
                 min_value=LEAST_DAYS,
                 max_value=MOST_DAYS,

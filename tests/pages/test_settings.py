@@ -340,7 +340,7 @@ class TestRetention:
     ) -> None:
         shown = text_of(world.carol.get(world.page("settings/retention/")))
 
-        assert shown.count('data-label="Kept for">ever') == 4
+        assert shown.count('data-label="Kept">for ever') == 4
 
     def test_less_time_has_to_be_confirmed_and_more_has_not(self, world: World) -> None:
         path = world.page("settings/retention/")
