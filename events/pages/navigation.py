@@ -18,5 +18,6 @@ SECTIONS: tuple[Section, ...] = (
     Section("fleet", "Fleet", "admin:agents", "f"),
     Section("timeline", "Timeline", "admin:events", "t"),
     Section("integrations", "Integrations", "admin:tokens", "i"),
+    Section("proof", "Proof", "admin:proof", "p"),
     Section("settings", "Settings", "admin:members", "s"),
 )
