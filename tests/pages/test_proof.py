@@ -46,7 +46,7 @@ def signing(settings: Settings) -> Settings:
 
 @pytest.fixture
 def world(world: World) -> World:
-    assert world.carol  # before anything is counted, since she comes in by an event
+    world.carol.get(world.page())  # before anything is counted, since she comes in by an event
     return world
 
 

@@ -92,9 +92,12 @@ class BundleForm(forms.Form):
         moments = {name: values[name] for name in MOMENTS if name in values}
         patterns = {name: values[name] for name in PATTERNS if name in values}
         wanted = Wanted(
-            **{name: Pattern.of(text) for name, text in patterns.items()},
-            **moments,
+            types=_pattern(patterns.get("types")),
+            agent=_pattern(patterns.get("agent")),
+            actor=_pattern(patterns.get("actor")),
+            correlation=_pattern(patterns.get("correlation")),
             text=values.get("q"),
+            **moments,
         )
         filters = {
             **patterns,
@@ -102,6 +105,10 @@ class BundleForm(forms.Form):
             **({"q": values["q"]} if "q" in values else {}),
         }
         return Asked("bundle", wanted, filters, values.get("from_seq"), values.get("to_seq"))
+
+
+def _pattern(text: str | None) -> Pattern | None:
+    return Pattern.of(text) if text else None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
