@@ -19,6 +19,7 @@ from events.pages import log, people, routes, zones
 from events.pages.proof import bundles, checkpoints, overview, verifications
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
+from projections.pages import alerts
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
@@ -46,6 +47,15 @@ admin_pages = [
     page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
     page("t/<tenant:tenant>/events/", log.event_list, "events"),
     page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
+    page("t/<tenant:tenant>/alerts/", alerts.alert_list, "alerts"),
+    page("t/<tenant:tenant>/alerts/acknowledge/", alerts.acknowledge_several, "acknowledge_alerts"),
+    page("t/<tenant:tenant>/alerts/<id:alert_id>/", alerts.alert_page, "alert"),
+    page(
+        "t/<tenant:tenant>/alerts/<id:alert_id>/acknowledge/",
+        alerts.acknowledge,
+        "acknowledge_alert",
+    ),
+    page("t/<tenant:tenant>/alerts/<id:alert_id>/resolve/", alerts.resolve, "resolve_alert"),
     page("t/<tenant:tenant>/proof/", overview.overview, "proof"),
     page("t/<tenant:tenant>/proof/verifications/", verifications.verifications, "verifications"),
     page(
