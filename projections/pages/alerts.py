@@ -26,7 +26,7 @@ from projections.notify import deliveries
 from projections.notify.deliveries import Delivery
 from projections.notify.models import Channel, Digest, Notice
 
-PAGE = 50
+PAGE = 30
 AROUND = 10  # events that are shown after the one that an alert began with
 
 
@@ -136,10 +136,6 @@ class Shown:
     def seconds(self) -> int:
         """How long it stood, or stands."""
         return max(0, int(self._stood.total_seconds()))
-
-    @property
-    def kind(self) -> str:
-        return "event" if self.alert.event_id else "completion rate"
 
     @property
     def times(self) -> int:
