@@ -43,6 +43,7 @@ LEVEL = 1
 # Of more events nobody knows whether they stay below 2 GiB, with payloads of 64 KiB. Below that the
 # plain form, which every program unpacks.
 MOST_IN_A_PLAIN_ZIP = 10_000
+TIMES = frozenset({"since", "until"})
 FILE_MODE = 0o644 << 16
 
 
@@ -88,10 +89,11 @@ def of(
     if signer is None:
         raise NoSigningKey
     head = checkpoint.at(tenant)
-    if wanted is not None and filters and filters.keys() <= {"since", "until"}:
-        part = _part_between(head, wanted, from_seq, to_seq)
-        if part is not None:
-            wanted, filters, (from_seq, to_seq) = None, None, part
+    part = _part_between(head, wanted, from_seq, to_seq) if wanted and filters else None
+    if part is not None:
+        from_seq, to_seq = part
+        if filters and filters.keys() <= TIMES:
+            wanted, filters = None, None
     chosen = export.of(tenant, from_seq=from_seq, to_seq=to_seq, wanted=wanted, filters=filters)
     # Signed now, by the key that signs the manifest: one that an import brought along is another's.
     here = checkpoint.at(tenant, chosen.to_seq)
@@ -106,7 +108,10 @@ def of(
 def _part_between(
     head: checkpoint.Checkpoint, wanted: Wanted, from_seq: int | None, to_seq: int | None
 ) -> tuple[int, int] | None:
-    """The seqs of a time; None where nothing was recorded in it, of which there is no part."""
+    """The seqs of a time; None where nothing was recorded in it, of which there is no part, and
+    where no time is asked for."""
+    if wanted.since is None and wanted.until is None:
+        return None
     low, high = from_seq or 1, head.seq if to_seq is None else to_seq
     if wanted.since is not None:
         low = max(low, seq_before(head.tenant, wanted.since) + 1)
@@ -237,8 +242,7 @@ def _manifest(
         "to_verify": [
             "Get the verifier key (name+id+key) of the installation on another way than this file.",
             f"Run with Python 3.8 or newer: python3 verify.py {bundle.file_name} --key KEY",
-            "Who does not trust the verify.py in here takes events/verify_export.py of AgentMesh's",
-            "source, or writes another: docs/export.md and docs/chain.md say all that it takes.",
+            "Or check it with events/verify_export.py of AgentMesh's source, or with your own.",
         ],
     }
     return msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"

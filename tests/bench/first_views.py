@@ -43,7 +43,7 @@ def main() -> None:
     from events.models import Role
     from tests.bench import fleet, projections
 
-    user = User.objects.create_user("alice", password="a fine long password")  # noqa: S106
+    user = User.objects.create_user("alice", password="a fine long password")
     made = []
     for events in (SHORT, LONG):
         tenant = fleet.fresh_tenant()

@@ -29,7 +29,7 @@ def stand(world: World, subject: str = "agent-1", rule: str = "mine", **other: A
     fields: dict[str, Any] = {
         "troubles": ["AgentHealthCheckFailedEvent"],
         "detail": "AgentHealthCheckFailedEvent: silent for 90 s",
-        "opened_at": now - timedelta(seconds=200),
+        "opened_at": now - timedelta(hours=3, minutes=20, seconds=5),
         "opened_seq": 1,
         "last_at": now,
         "last_seq": 1,
@@ -104,7 +104,7 @@ def test_what_is_wrong_comes_first_then_what_somebody_cares_for_then_what_is_ove
     page = world.carol.get(world.page("alerts/"))
     assert shown(page) == wanted
     assert "user:alice I am at it" in words(page)
-    assert "for 3 min 20 s" in words(page)
+    assert "for 3 h 20 min" in words(page)
     assert f'href="{world.page("agents/agent-3/")}"' in text_of(page)
 
     monkeypatch.setattr(alerts, "PAGE", 1)
@@ -293,7 +293,7 @@ def test_the_list_costs_as_many_queries_however_many_there_are(world: World) -> 
     with CaptureQueriesContext(connection) as many:
         world.bob.get(world.page("alerts/"))
 
-    assert len(few) == len(many) <= 10
+    assert len(many) <= len(few) <= 10  # a page that is full asks for nothing that is over
     assert not [each for each in many.captured_queries if "COUNT(" in each["sql"]]
 
 

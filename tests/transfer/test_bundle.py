@@ -193,6 +193,17 @@ def test_picked_events_say_what_cannot_be_checked(
     assert found["events"] == events if events is not None else 0 < found["events"] < 26
 
 
+def test_of_a_time_and_more_the_part_is_that_of_the_time(lived: str, said: Said) -> None:
+    since = Event.objects.get(tenant=lived, seq=9).recorded_at
+    low = Event.objects.filter(tenant=lived, recorded_at__gte=since).order_by("seq")[0].seq
+    wanted = Wanted(since=since, actor=Pattern(("user:alice",), ()))
+
+    code, last = said(taken(lived, wanted=wanted, filters={"since": "9", "actor": "user:alice"}))
+
+    assert code == 0
+    assert f"of events {low} to 26 of {lived}, picked by" in last
+
+
 def test_a_time_in_which_nothing_happened_gives_a_bundle_of_nothing(lived: str, said: Said) -> None:
     first = Event.objects.get(tenant=lived, seq=1).recorded_at
     code, last = said(taken(lived, wanted=Wanted(until=first), filters={"until": "then"}))
