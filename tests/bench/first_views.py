@@ -1,9 +1,9 @@
 """The first view of every page in the browser, of a tenant with 1,000,000 events and 1,000 agents.
 
-Every page of `agentmesh_site.urls` that a GET may ask for, as an admin who is signed in, through the
-view (no server between): the time and the CPU of a page, the number of its queries, and how many
-bytes it sends. Beside it the same pages of a tenant with 10,000 events. BENCH_EVENTS=100000 makes
-the log shorter.
+Every page of `agentmesh_site.urls` that a GET may ask for, as an admin who is signed in, through
+the view (no server between): the time and the CPU of a page, the number of its queries, and how
+many bytes it sends. Beside it the same pages of a tenant with 10,000 events. BENCH_EVENTS=100000
+makes the log shorter.
 
 python -m tests.bench first_views
 """
