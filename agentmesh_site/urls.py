@@ -16,9 +16,10 @@ from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
 from events.pages import log, people, routes, settings, zones
+from events.pages.proof import bundles, checkpoints, overview, verifications
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
-from projections.pages import alert_rules, retention
+from projections.pages import alert_rules, alerts, retention
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
@@ -49,6 +50,29 @@ admin_pages = [
     page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
     page("t/<tenant:tenant>/events/", log.event_list, "events"),
     page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
+    page("t/<tenant:tenant>/alerts/", alerts.alert_list, "alerts"),
+    page("t/<tenant:tenant>/alerts/acknowledge/", alerts.acknowledge_several, "acknowledge_alerts"),
+    page("t/<tenant:tenant>/alerts/<id:alert_id>/", alerts.alert_page, "alert"),
+    page(
+        "t/<tenant:tenant>/alerts/<id:alert_id>/acknowledge/",
+        alerts.acknowledge,
+        "acknowledge_alert",
+    ),
+    page("t/<tenant:tenant>/alerts/<id:alert_id>/resolve/", alerts.resolve, "resolve_alert"),
+    page("t/<tenant:tenant>/proof/", overview.overview, "proof"),
+    page("t/<tenant:tenant>/proof/verifications/", verifications.verifications, "verifications"),
+    page(
+        "t/<tenant:tenant>/proof/verifications/<id:verification_id>/",
+        verifications.verification,
+        "verification",
+    ),
+    page("t/<tenant:tenant>/proof/checkpoints/", checkpoints.checkpoint_list, "checkpoints"),
+    page(
+        "t/<tenant:tenant>/proof/checkpoints/<int:number>/",
+        checkpoints.checkpoint_note,
+        "checkpoint_note",
+    ),
+    page("t/<tenant:tenant>/proof/bundle/", bundles.bundle, "bundle"),
     page("t/<tenant:tenant>/members/", people.member_list, "members"),
     page("t/<tenant:tenant>/members/add/", people.add_member, "add_member"),
     page("t/<tenant:tenant>/members/change/", people.change_member, "change_member"),
