@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("events", "0008_tenant_time_zone"),
-        ("projections", "0004_relayed_log"),
+        ("projections", "0005_statistics_kept"),
     ]
 
     operations = [
