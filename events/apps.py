@@ -11,6 +11,7 @@ class EventsConfig(AppConfig):
         from events import checks, duties, signin
         from events.durable import registration
         from events.log import guard
+        from events.rebuilds import sweep as rebuilds
         from events.verifications import sweep
 
         post_migrate.connect(guard.after_migrate, sender=self, dispatch_uid="events.guard")
@@ -18,3 +19,4 @@ class EventsConfig(AppConfig):
         signin.listen()
         registration.listen()
         duties.sweep("verifications", every_seconds=sweep.EVERY_SECONDS, run=sweep.go_on)
+        duties.sweep("rebuilds", every_seconds=rebuilds.EVERY_SECONDS, run=rebuilds.go_on)

@@ -48,6 +48,10 @@ class CannotRebuild(Exception):
     """It cannot be made anew now; the message says why and what to do."""
 
 
+class BuiltElsewhere(CannotRebuild):
+    """Another process is at it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """events: how many of the log's were looked at, up to `seq`. held: streams that failed."""
@@ -134,16 +138,17 @@ def _building(subscription: Subscription, tenant: str) -> "Iterator[_Build]":
     seen = lease.see(name, tenant)
     taken = lease.take(seen, holder(), LEASE_SECONDS) if seen else None
     if taken is None:
-        raise CannotRebuild(
+        raise BuiltElsewhere(
             f"{subscription.name} of {tenant} is being rebuilt by another process. Wait for it."
         )
-    with _kept():
+    with _kept(subscription.name):
         try:
             live = lease.see(subscription.name, tenant)
             generation = live.generation if live else 1
             _clear(read_model, tenant, keep=generation)
             yield _Build(subscription, read_model, tenant, generation + 1)
         finally:
+            lease.forget(taken)
             SubscriptionCheckpoint.objects.filter(
                 tenant=tenant, pk=taken.pk, epoch=taken.epoch
             ).delete()
@@ -171,13 +176,14 @@ def _live(subscription: Subscription, tenant: str) -> Iterator[Lease]:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """This process's leases stay alive while the body runs, however long a statement takes."""
+def _kept(name: str) -> Iterator[None]:
+    """The leases of a rebuild of this name stay alive while the body runs, however long a statement
+    takes; and no others that this process has: a worker's are to end soon when it is killed."""
     over = threading.Event()
 
     def keep() -> None:
         while not over.wait(LEASE_SECONDS / 4):
-            lease.keep(holder(), LEASE_SECONDS)
+            lease.keep(holder(), LEASE_SECONDS, names=(name, name + BUILD_SUFFIX))
         connections.close_all()
 
     keeper = threading.Thread(target=keep, name="keeps the leases", daemon=True)
@@ -340,7 +346,7 @@ class _Rewriting:
 
     def rebuild(self, progress: Progress) -> Rebuilt:
         registration.begin(self._subscription.name, self._tenant)
-        with _kept(), _live(self._subscription, self._tenant) as live, transaction.atomic():
+        with self._alone() as live, transaction.atomic():
             live.confirm()
             end = cursor.head(self._tenant)
             self._write_again(end.seq, progress)
@@ -353,7 +359,7 @@ class _Rewriting:
 
     def check(self, progress: Progress) -> tuple[Rebuilt, Sequence[Difference]]:
         registration.begin(self._subscription.name, self._tenant)
-        with _kept(), _live(self._subscription, self._tenant) as live, transaction.atomic():
+        with self._alone() as live, transaction.atomic():
             standing = self._snapshot()
             self._write_again(live.position.seq, progress)
             told = self._snapshot()
@@ -361,6 +367,11 @@ class _Rewriting:
         seq = live.position.seq
         rows = sum(sum(counts.values()) for counts in told.values())
         return Rebuilt(seq, seq, rows, 0), list(self._differences(standing, told))
+
+    @contextmanager
+    def _alone(self) -> Iterator[Lease]:
+        with _kept(self._subscription.name), _live(self._subscription, self._tenant) as live:
+            yield live
 
     def _write_again(self, seq: int, progress: Progress) -> None:
         for model in self._subscription.models:
