@@ -30,7 +30,8 @@ PARAMETERS = {
     "agents/agent-1/": ["before"],
     "events/": ["type", "agent", "actor", "before"],
     "members/": ["after"],
-    "tokens/": ["after"],
+    "tokens/": ["after", "state", "role"],
+    "integrations/schemas/": ["q"],
 }
 
 
