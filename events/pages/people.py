@@ -92,7 +92,7 @@ def _members(
     more = len(rows) > PAGE
     context = {
         "title": "Members",
-        "section": "members",
+        "section": "settings",
         "members": shown,
         "roles": MEMBER_ROLES,
         "form": form,
