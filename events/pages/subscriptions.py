@@ -259,7 +259,7 @@ def _page(
         "parked": [Held(each, events.get(each.seq)) for each in state.parked[:HELD_SHOWN]],
         "retrying": [Held(each, events.get(each.seq)) for each in state.retrying[:HELD_SHOWN]],
         "skip_form": SkipForm(auto_id=False),
-        "rebuilds": made,
+        "rebuilds": [each for each in made if each.status not in asking.OPEN],
         "can_be_rebuilt": can_be_rebuilt,
         "shows_progress": subscription is not None and subscription.read_model is not None,
         "is_left": waited_for is not None and _is_left(waited_for),

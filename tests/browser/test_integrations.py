@@ -44,7 +44,7 @@ def test_a_rebuild_comes_to_its_end_before_ones_eyes(
     page.get_by_role("button", name="Rebuild tasks").click()
 
     expect(page.get_by_text("is rebuilt by the worker")).to_be_visible()
-    expect(page.locator("#standing").get_by_text("1 rows of")).to_be_visible()
+    expect(page.locator("#standing").get_by_text("1 rows of")).to_be_visible(timeout=20_000)
     assert Rebuild.objects.get(tenant=world.acme).status == "done"
     assert accessible(page)
     assert too_wide(page) == 0

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from agentmesh_site.integrations import views
 from events import tenants
+from events.worker import heartbeat
 from projections.relay import notes
 from projections.relay.models import RelayedLog, RelayLink
 from tests.pages.conftest import SETUP, World, text_of
@@ -77,7 +77,7 @@ def test_a_tenant_without_a_token_says_how_to_get_one(world: World) -> None:
 def test_whether_a_worker_lives_is_said(
     world: World, monkeypatch: pytest.MonkeyPatch, age: float | None, words: str
 ) -> None:
-    monkeypatch.setattr(views.heartbeat, "age_seconds", lambda: age)
+    monkeypatch.setattr(heartbeat, "age_seconds", lambda: age)
 
     assert words in main_of(world.carol.get(world.page(OVERVIEW)))
 

@@ -9,7 +9,6 @@ from django.test.utils import CaptureQueriesContext
 
 from events import registry
 from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
-from events.registry import Kind
 from events.schemas import document, fields
 from events.schemas.fields import Field
 from tests.pages.conftest import World, text_of
@@ -53,9 +52,8 @@ def test_every_version_of_every_type_has_a_page(world: World) -> None:
     for kind in registry.kinds():
         fields.fields(kind.type)
         assert fields.sample(kind)
-    for kind in (Kind("SettingsChanged", "1.0"), Kind("AgentCreatedEvent", "1.0")):
-        page = text_of(world.alice.get(world.page(f"{LIST}{kind.type}/{kind.version}/")))
-        assert what_the_policy_forbids(page) == []
+    page = text_of(world.alice.get(world.page(f"{LIST}AgentCreatedEvent/1.0/")))
+    assert what_the_policy_forbids(page) == []
     assert "There is one version" in page
 
 
@@ -100,9 +98,8 @@ def test_a_field_names_the_version_that_brought_it() -> None:
 def test_a_field_that_is_gone_names_its_last_version(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = {
         "1.0": {"properties": {"kept": {"type": "string"}, "gone": {"type": "integer"}}},
-        "2.0": {"properties": {"kept": {"type": ["x"]}}},
+        "2.0": {"properties": {"kept": {"type": "boolean"}}},
     }
-    shapes["2.0"]["properties"]["kept"] = {"type": "boolean"}
     monkeypatch.setattr(document, "document", lambda _, version: shapes[version])
 
     assert fields.fields.__wrapped__(COMPLETED) == (

@@ -15,6 +15,7 @@ from events.durable.catching_up import catch_up
 from events.models import Event, HeldStream, Rebuild, SubscriptionCheckpoint
 from events.pages import subscriptions
 from events.rebuilds.turn import Turn
+from events.worker import heartbeat
 from tests.pages.conftest import World, text_of
 from tests.pages.html import fields_without_label, form_actions, what_the_policy_forbids
 
@@ -330,7 +331,7 @@ def test_a_name_that_nothing_has_is_not_found(world: World) -> None:
 
 def test_a_worker_that_nobody_sees_is_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for age, words in ((None, "No worker was ever seen"), (90.0, "for 1 min 30 s")):
-        monkeypatch.setattr(subscriptions.heartbeat, "age_seconds", lambda age=age: age)
+        monkeypatch.setattr(heartbeat, "age_seconds", lambda age=age: age)
         assert words in main_of(world.carol.get(world.page(LIST)))
 
 
