@@ -68,7 +68,9 @@ class Turn:
     def _rebuild(self, subscription: Subscription) -> bool:
         try:
             with self._kept():
-                rebuilt = rebuilding.rebuild(subscription, self.row.tenant_id, self._progress)
+                rebuilt = rebuilding.rebuild(
+                    subscription, self.row.tenant_id, self._progress, lease_seconds=LEASE_SECONDS
+                )
         except BuiltElsewhere:
             self._leave(why=WAITS)
             return False

@@ -12,7 +12,7 @@ from django.utils import timezone
 from events import duties, tenants
 from events.bus import Subscription, event_bus
 from events.durable import rebuilding
-from events.durable.catching_up import catch_up
+from events.durable.catching_up import catch_up, holder
 from events.durable.rebuilding import CannotRebuild
 from events.durable.status import BUILD_SUFFIX
 from events.generations import live
@@ -79,6 +79,24 @@ def test_rows_come_back_as_the_log_tells_and_what_came_of_it_is_kept(
     assert made.started_at is not None
     assert made.finished_at is not None
     assert not Turn(made, never).run()
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_no_lease_outlives_a_killed_worker_for_longer_than_the_rebuilds_own(
+    acme: str, followed: Subscription
+) -> None:
+    left = []
+
+    def look() -> bool:
+        mine = SubscriptionCheckpoint.objects.filter(tenant=acme, holder=holder())
+        left.extend(mine.exclude(leased_until=None).values_list("leased_until", flat=True))
+        return False
+
+    asked = ask(acme, followed.name)
+    Turn(asked, look).run()
+
+    assert left
+    assert max(left) <= timezone.now() + timedelta(seconds=turn.LEASE_SECONDS)
 
 
 @pytest.mark.usefixtures("small_pages", "told_at_once")
@@ -251,7 +269,7 @@ def test_what_ends_it_is_told(
     error: Exception,
     why: str,
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     asked = ask(acme, followed.name)
