@@ -40,6 +40,24 @@ class LongText(forms.CharField):
         return text.replace("\r\n", "\n") if text else text
 
 
+class OneLine(forms.CharField):
+    """A sentence: a reason, for example."""
+
+    def __init__(self, *, label: str | None = None, help_text: str = "", most: int = 500) -> None:
+        super().__init__(
+            widget=forms.TextInput({"autocomplete": "off"}),
+            max_length=most,
+            label=label,
+            help_text=help_text,
+        )
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text.isprintable():
+            raise ValidationError("must be one line of printable characters.")
+        return text
+
+
 class JSONText(forms.CharField):
     """JSON as text, parsed; an empty field is None.
 

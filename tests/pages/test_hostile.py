@@ -35,7 +35,8 @@ PARAMETERS = {
     "proof/checkpoints/": ["before"],
     "proof/bundle/": ["agent", "types", "actor", "q", "since", "until", "from_seq", "to_seq"],
     "members/": ["after"],
-    "tokens/": ["after"],
+    "tokens/": ["after", "state", "role"],
+    "integrations/schemas/": ["q"],
 }
 
 
