@@ -3,16 +3,17 @@
 
 import { Idiomorph } from "../vendor/idiomorph.esm.js";
 
-const DRAG_MS = 80; // a slider on its way asks once so often
+const DRAG_MS = 60; // a slider on its way asks no more often
 
 let asked = 0; // of several questions on their way the newest counts
-let waiting = null; // the timer of a slider that still moves
+let following = false; // whether the slider is being followed
 
 const machine = () => document.getElementById("machine");
 const slider = () => document.getElementById("slider");
 
 async function show(url, keep) {
   const mine = ++asked;
+  const stood = slider().value;
   let answer;
   let text;
   try {
@@ -21,7 +22,7 @@ async function show(url, keep) {
   } catch (error) {
     if (!(error instanceof TypeError)) throw error; // the server is away: the browser says so
   }
-  if (mine !== asked || waiting) return;
+  if (mine !== asked) return;
   const page = text && new DOMParser().parseFromString(text, "text/html");
   const fresh = page && page.getElementById("machine");
   if (!answer?.ok || !fresh) {
@@ -29,7 +30,9 @@ async function show(url, keep) {
     return;
   }
   if (keep) history[keep](null, "", answer.url);
+  const moved = slider().value === stood ? null : slider().value;
   take(fresh);
+  if (moved) slideTo(moved);
 }
 
 function take(fresh) {
@@ -54,16 +57,27 @@ function prepare() {
     for (const button of document.querySelectorAll("#machine [data-copy]")) button.hidden = false;
 }
 
-function slide() {
+function slideTo(version) {
   const range = slider();
+  range.value = version;
   range.setAttribute("aria-valuetext", `version ${range.value} of ${range.max}`);
-  waiting ??= setTimeout(() => {
-    waiting = null;
+}
+
+/** Show what the slider stands at, and again while it moves: one question at a time. */
+async function follow() {
+  slideTo(slider().value);
+  if (following) return;
+  following = true;
+  let shown;
+  do {
+    await new Promise((done) => setTimeout(done, DRAG_MS));
+    shown = slider().value;
     const url = new URL(location.href);
     for (const name of ["seq", "at", "go"]) url.searchParams.delete(name);
-    url.searchParams.set("version", slider().value);
-    show(url, "replaceState");
-  }, DRAG_MS);
+    url.searchParams.set("version", shown);
+    await show(url, "replaceState");
+  } while (slider().value !== shown);
+  following = false;
 }
 
 const takesArrows = (target) =>
@@ -81,7 +95,7 @@ function onKey(event) {
   else if (event.key === "End") range.value = range.max;
   else return;
   event.preventDefault();
-  if (range.value !== before) slide();
+  if (range.value !== before) follow();
 }
 
 function onClick(event) {
@@ -101,7 +115,7 @@ function onSubmit(event) {
 }
 
 prepare();
-document.addEventListener("input", (event) => event.target === slider() && slide());
+document.addEventListener("input", (event) => event.target === slider() && follow());
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", onClick);
 document.addEventListener("submit", onSubmit);
