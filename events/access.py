@@ -48,13 +48,15 @@ RIGHTS: dict[str, frozenset[Right]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody in one tenant. agent_id: the only agent this principal sees, for the role agent."""
+    """Somebody in one tenant. agent_id: the only agent this principal sees, for the role agent.
+    time_zone: the tenant's, by its IANA name."""
 
     actor: str
     tenant: str
     role: str
     agent_id: str | None = None
     token: Token | None = None
+    time_zone: str = "UTC"
 
     def may(self, right: Right) -> bool:
         return right in RIGHTS[self.role]
