@@ -17,5 +17,6 @@ SECTIONS: tuple[Section, ...] = (
     Section("dashboard", "Dashboard", "admin:dashboard", "d"),
     Section("fleet", "Fleet", "admin:agents", "f"),
     Section("timeline", "Timeline", "admin:events", "t"),
+    Section("integrations", "Integrations", "admin:tokens", "i"),
     Section("settings", "Settings", "admin:members", "s"),
 )

@@ -14,10 +14,11 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from events.zones import is_zone
+
 COOKIE = "agentmesh_times"
 KEPT_SECONDS = 365 * 24 * 3600
 TENANT, UTC_CHOICE, DEVICE = "tenant", "utc", "device"
-MAX_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,7 @@ def chosen(request: HttpRequest, tenant_zone: str) -> Chosen:
 
 def known(name: str) -> zoneinfo.ZoneInfo | None:
     """The zone of this IANA name; None when there is none, whatever the name holds."""
-    if not name or len(name) > MAX_NAME or not name.isascii() or not name.isprintable():
-        return None
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        return None
+    return zoneinfo.ZoneInfo(name) if is_zone(name) else None
 
 
 def reading(zone: zoneinfo.ZoneInfo) -> AbstractContextManager[None]:
