@@ -124,6 +124,12 @@ def test_a_chart_without_any_value_says_so_instead_of_drawing_an_axis() -> None:
     assert "<svg" not in html
 
 
+def test_bars_of_nothing_but_zeros_are_none() -> None:
+    chart = charts.stacked("c", "Tasks", hours(2), COUNT, [Series("failed", "failed", [0, 0])])
+
+    assert chart.is_empty
+
+
 def test_times_are_told_in_the_zone_of_whoever_looks() -> None:
     times = hours(3, zone=ZoneInfo("Asia/Kolkata"))
 

@@ -92,11 +92,12 @@ def lines(chart_id: str, title: str, times: Times, unit: Unit, series: Sequence[
             drawn.append(Shape("area", each.look, shapes.area(xs, ys)))
         drawn.append(Shape("line", each.look, shapes.line(xs, ys)))
         drawn.append(Shape("dots", each.look, shapes.dots(xs, ys)))
-    return _chart(chart_id, title, times, unit, series, measure, drawn)
+    is_empty = not any(each.known for each in series)
+    return _chart(chart_id, title, times, unit, series, measure, drawn, is_empty=is_empty)
 
 
 def stacked(chart_id: str, title: str, times: Times, unit: Unit, series: Sequence[Series]) -> Chart:
-    """Bars, those of the first series at the bottom."""
+    """Bars, those of the first series at the bottom. Nothing but zeros is empty."""
     sums = [
         [value or 0 for value in column]
         for column in zip(*(each.values for each in series), strict=True)
@@ -120,7 +121,8 @@ def stacked(chart_id: str, title: str, times: Times, unit: Unit, series: Sequenc
         )
         for number, each in enumerate(series)
     ]
-    return _chart(chart_id, title, times, unit, series, measure, drawn)
+    is_empty = not any(map(any, sums))
+    return _chart(chart_id, title, times, unit, series, measure, drawn, is_empty=is_empty)
 
 
 def sparkline(
@@ -145,6 +147,8 @@ def _chart(
     series: Sequence[Series],
     measure: Scale,
     drawn: Sequence[Shape],
+    *,
+    is_empty: bool,
 ) -> Chart:
     rows = [
         Line(times.label(number), [unit.tell(each.values[number]) for each in series])
@@ -169,7 +173,7 @@ def _chart(
             for (begin, width), row in zip(times.stretches(), rows, strict=True)
         ],
         lines=rows,
-        is_empty=not any(each.known for each in series),
+        is_empty=is_empty,
     )
 
 
