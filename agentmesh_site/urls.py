@@ -7,7 +7,8 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import api_docs, dashboard, health, metrics, permalinks
+from agentmesh_site import api_docs, health, metrics, permalinks
+from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents

@@ -100,7 +100,7 @@ def test_a_row_of_another_release_or_a_spoilt_one_is_replayed(
     assert "agent-1" in text_of(world.carol.get(world.page()))
 
 
-@pytest.mark.parametrize("page", ["", "agents/", "events/"])
+@pytest.mark.parametrize("page", ["agents/", "events/"])
 def test_more_agents_and_events_cost_no_more_queries_and_no_event_is_counted(
     world: World, page: str
 ) -> None:
