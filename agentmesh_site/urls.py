@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from agentmesh_site import api_docs, health, metrics, permalinks
+from agentmesh_site.agent_page import agent_page
 from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
@@ -44,7 +45,7 @@ admin_pages = [
     page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
     page("t/<tenant:tenant>/agents/", agents.agent_list, "agents"),
     page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
-    page(AGENT, agents.agent_page, "agent"),
+    page(AGENT, agent_page, "agent"),
     page(
         "t/<tenant:tenant>/agents/<agent:agent_id>/timeline/",
         agents.agent_timeline,

@@ -1,6 +1,8 @@
 """The agents' pages: the list, one agent with its commands and its timeline, and the form that
-makes a new one. `agents.pages.time_machine` shows an agent's past."""
+makes a new one. `agents.pages.time_machine` shows an agent's past; how it worked, which only the
+read models know, is put on its page by `agentmesh_site.agent_page`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -54,13 +56,6 @@ def agent_list(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 @require_safe
 @tenant_page
-def agent_page(request: HttpRequest, principal: Principal, agent_id: str) -> HttpResponse:
-    """The agent as it is, what may be done with it now, and what happened last."""
-    return _agent(request, principal, found(principal, agent_id))
-
-
-@require_safe
-@tenant_page
 def agent_timeline(request: HttpRequest, principal: Principal, agent_id: str) -> HttpResponse:
     """Newest first; `?before=` goes on below a version, `?heartbeats=each` unfolds them."""
     loaded = found(principal, agent_id)
@@ -93,12 +88,12 @@ def command(
     require(request, principal, Right.OPERATE)
     form = commands.BY_SLUG[command](loaded.agent, request.POST)
     if not form.is_valid():
-        return _agent(request, principal, loaded, form, refusal_of_form(form))
+        return shown(request, principal, loaded, sent=form, refusal=refusal_of_form(form))
     try:
         outcome = form.send(context_of(request, principal.actor, form.why))
     except REFUSALS as error:
         refusal = refusal_of(error, form)
-        return _agent(request, principal, found(principal, agent_id), form, refusal)
+        return shown(request, principal, found(principal, agent_id), sent=form, refusal=refusal)
     if outcome.facts:
         messages.success(request, f"{outcome.agent.agent_id} {form.done}.")
     else:
@@ -160,14 +155,19 @@ def metadata_text(agent: Agent) -> str:
     return msgspec.json.format(msgspec.json.encode(agent.metadata), indent=2).decode()
 
 
-def _agent(
+def shown(
     request: HttpRequest,
     principal: Principal,
     loaded: Loaded,
+    *,
+    work: Mapping[str, Any] | None = None,
     sent: CommandForm | None = None,
     refusal: Refusal | None = None,
 ) -> HttpResponse:
-    """sent: the form whose command was refused; it stays open as typed while it is offered."""
+    """The agent's page. work: what `agents/work.html` shows of how it worked; None: nothing.
+
+    sent: the form whose command was refused; it stays open as typed while it is offered.
+    """
     agent, now = loaded.agent, utc_now()
     offered: list[CommandForm] = []
     if principal.may(Right.OPERATE):
@@ -178,6 +178,7 @@ def _agent(
     context: dict[str, Any] = {
         **heading(request, loaded, "overview"),
         "metadata": metadata_text(agent),
+        "work": work,
         "unseen_seconds": fleet.unseen_seconds(agent, now),
         "forms": offered,
         "sent": sent,
