@@ -213,9 +213,7 @@ class Pause(CommandForm):
     explanation = "The agent takes no new task; one that it works on it may finish."
 
     reason = _reason()
-    duration = forms.TypedChoiceField(
-        label="For", choices=PAUSES, coerce=int, empty_value=0, required=False
-    )
+    duration = forms.TypedChoiceField(label="For", choices=PAUSES, coerce=int, required=False)
     until = MomentField(required=False, label="Until")
 
     def prepare(self) -> None:

@@ -22,7 +22,7 @@ from events.pages import wording
 from events.phrases import one_line
 from events.vocabulary import AgentStatusChangedEvent
 
-EXPLAINED = 2_000  # of two versions that far apart or less each change is told with its event
+EXPLAINED = 1_000  # of two versions that far apart or less each change is told with its event
 LOOKED_AT = 2_000  # versions, in search of a change of status
 LONGEST_VALUE = 500  # characters
 STATUS_CHANGED = AgentStatusChangedEvent.wire_type()

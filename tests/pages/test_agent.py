@@ -98,7 +98,7 @@ def test_a_reason_that_the_sentence_does_not_give_stands_beside_it(world: World)
 def test_one_correlation_is_one_entry_over_several_commands(world: World) -> None:
     world.active_agent()
     chain = Context(actor="token:ci", correlation_id="order-66")
-    to = {"tenant": world.acme, "agent_id": "agent-1", "by": chain}
+    to = world.to() | {"by": chain}
     services.assign_task(**to, task_id="t-1")
     services.complete_task(**to, task_id="t-1", execution_time_ms=5)
     services.assign_task(**world.to(), task_id="t-2")
