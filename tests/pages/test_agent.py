@@ -148,6 +148,9 @@ def test_the_older_entries_follow_without_a_gap(
         context = world.carol.get(world.page("agents/agent-1/timeline/") + query).context
         for entry in context["page"].entries:
             assert entry.number == entry.last_version - entry.first_version + 1
+            if not entry.is_run and entry.first_version > 1:  # none is cut in two
+                assert types(entry)[-1] == "AgentStatusChanged"
+                assert entry.number == 2
             seen += range(entry.last_version, entry.first_version - 1, -1)
         query = context["older"]
 
