@@ -191,6 +191,15 @@ def test_what_a_task_was_given_and_gave_is_on_no_tab(world: World) -> None:
 
 
 @pytest.mark.parametrize("page", TABS)
+def test_only_what_happens_to_the_agent_itself_wakes_its_pages(world: World, page: str) -> None:
+    world.create_agent()
+
+    text = text_of(world.carol.get(world.page(page)))
+
+    assert f'data-stream="/api/v1/tenants/{world.acme}/stream?agent=agent-1"' in text
+
+
+@pytest.mark.parametrize("page", TABS)
 def test_what_people_wrote_is_text_on_every_tab(world: World, page: str) -> None:
     world.create_agent(
         name="<script>alert(1)</script>",
