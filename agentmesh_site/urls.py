@@ -7,11 +7,14 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import api_docs, dashboard, health, metrics, permalinks
+from agentmesh_site import api_docs, health, metrics, permalinks
+from agentmesh_site.agent_page import agent_page
+from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.integrations import views as integrations
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
+from agents.pages.time_machine import time_machine
 from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
@@ -24,6 +27,7 @@ from projections.pages import alert_rules, alerts, retention
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
+AGENT = "t/<tenant:tenant>/agents/<agent:agent_id>/"
 behind_the_door = admin.site.admin_view  # signed in, entered somewhere, CSRF checked, never cached
 
 
@@ -48,8 +52,14 @@ admin_pages = [
     page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
     page("t/<tenant:tenant>/agents/", agents.agent_list, "agents"),
     page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
-    page("t/<tenant:tenant>/agents/<agent:agent_id>/", agents.agent_page, "agent"),
-    page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
+    page(AGENT, agent_page, "agent"),
+    page(
+        "t/<tenant:tenant>/agents/<agent:agent_id>/timeline/",
+        agents.agent_timeline,
+        "agent_timeline",
+    ),
+    page(f"{AGENT}history/", time_machine, "agent_history"),
+    page(f"{AGENT}<slug:command>/", agents.command, "command"),
     page("t/<tenant:tenant>/events/", log.event_list, "events"),
     page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
     page("t/<tenant:tenant>/alerts/", alerts.alert_list, "alerts"),
@@ -125,7 +135,11 @@ api_routes: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", include((admin_pages, "admin"), namespace="admin")),
-    path("t/<tenant:tenant>/agents/<agent:agent_id>", behind_the_door(permalinks.agent)),
+    path(
+        "t/<tenant:tenant>/agents/<agent:agent_id>",
+        behind_the_door(permalinks.agent),
+        name="agent_permalink",
+    ),
     path("t/<tenant:tenant>/events/<id:event_id>", behind_the_door(permalinks.event)),
     path("problems/<slug:code>", problem_type),
     path("health/live", health.live),

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 
 class MomentField(forms.DateTimeField):
-    """A moment, read as UTC unless it names its offset."""
+    """A moment, read in the zone that the person reads in unless it names its offset."""
 
     def __init__(self, *, label: str, help_text: str = "", required: bool = True) -> None:
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
