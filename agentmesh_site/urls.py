@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 from agentmesh_site import api_docs, dashboard, health, metrics, permalinks
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
+from agents.pages import bulk_results, importing
 from agents.pages import views as agents
 from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
@@ -46,6 +47,10 @@ admin_pages = [
     page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
     page("t/<tenant:tenant>/agents/", agents.agent_list, "agents"),
     page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
+    page("t/<tenant:tenant>/bulk/<trace:correlation>/", bulk_results.results, "bulk_result"),
+    page("t/<tenant:tenant>/import/", importing.check, "import_agents"),
+    page("t/<tenant:tenant>/import/do/", importing.create, "import_do"),
+    page("t/<tenant:tenant>/import/sample.csv", importing.sample, "import_sample"),
     page("t/<tenant:tenant>/agents/<agent:agent_id>/", agents.agent_page, "agent"),
     page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
     page("t/<tenant:tenant>/events/", log.event_list, "events"),

@@ -20,6 +20,7 @@ PAGES = [
     "agents/",
     "agents/agent-1/",
     "new-agent/",
+    "import/",
     "events/",
     "events/{event}/",
     "alerts/",
