@@ -1,4 +1,4 @@
-"""The agents' pages: the list, one agent with its commands, and the form that makes a new one."""
+"""The agents' pages: one agent with its commands, and the form that makes a new one."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from agents import current, services
 from agents.current import AgentNotFound, Loaded
-from agents.domain.state import Health, Intent, Status
 from agents.pages import commands, fleet
 from agents.pages.commands import CommandForm
 from agents.pages.creation import CreateAgent
@@ -23,31 +22,6 @@ from events.pages import newest, parameters
 from events.pages.frame import render_page, require, tenant_page
 
 EVENTS_ON_PAGE = 25
-
-
-@require_safe
-@tenant_page
-def agent_list(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """By id; `?status=`, `?intent=`, `?health=` and `?q=` narrow, `?after=` goes on."""
-    filters = fleet.Filters(
-        status=parameters.text(request, "status"),
-        intent=parameters.text(request, "intent"),
-        health=parameters.text(request, "health"),
-        text=parameters.text(request, "q"),
-    )
-    after = parameters.text(request, "after")
-    page = fleet.page(principal.tenant, filters, after, utc_now())
-    context = {
-        "title": "Agents",
-        "section": "fleet",
-        "filters": filters,
-        "choices": {"status": list(Status), "intent": list(Intent), "health": list(Health)},
-        "page": page,
-        "is_first": not after,
-        "next": parameters.link(request, after=page.next) if page.next else None,
-        "first": parameters.link(request, after=None),
-    }
-    return render_page(request, principal, "agents/list.html", context)
 
 
 @require_safe

@@ -26,7 +26,10 @@ VALUES = [
 ]
 PARAMETERS = {
     "": ["x"],
-    "agents/": ["status", "intent", "health", "q", "after"],
+    "agents/": [
+        *("status", "intent", "health", "q", "after", "before"),
+        *("capability", "level", "tag"),
+    ],
     "agents/agent-1/": ["before"],
     "events/": ["type", "agent", "actor", "before"],
     "alerts/": ["state", "rule", "agent", "before"],
