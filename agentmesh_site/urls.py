@@ -10,7 +10,7 @@ from django.views.generic import RedirectView
 from agentmesh_site import api_docs, dashboard, health, metrics, permalinks
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
-from agents.pages import bulk, bulk_results, fleet_list, importing
+from agents.pages import bulk, bulk_results, creation, fleet_list, importing
 from agents.pages import views as agents
 from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
@@ -46,7 +46,7 @@ admin_pages = [
     page("times/", zones.choose, "times"),
     page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
     page("t/<tenant:tenant>/agents/", fleet_list.agent_list, "agents"),
-    page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
+    page("t/<tenant:tenant>/new-agent/", creation.create_agent, "create_agent"),
     page("t/<tenant:tenant>/bulk/", bulk.rehearsal, "bulk"),
     page("t/<tenant:tenant>/bulk/do/", bulk.carry_out, "bulk_do"),
     page("t/<tenant:tenant>/bulk/<trace:correlation>/", bulk_results.results, "bulk_result"),

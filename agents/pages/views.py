@@ -1,19 +1,17 @@
-"""The agents' pages: one agent with its commands, and the form that makes a new one."""
+"""One agent's page, with its commands."""
 
 from typing import Any
 
 import msgspec
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
-from agents import current, services
+from agents import current
 from agents.current import AgentNotFound, Loaded
 from agents.pages import commands, fleet
 from agents.pages.commands import CommandForm
-from agents.pages.creation import CreateAgent
 from agents.pages.refusals import REFUSALS, Refusal, refusal_of, refusal_of_form
 from events.access import Principal, Right
 from events.facts import utc_now
@@ -55,28 +53,6 @@ def command(
         messages.success(request, f"{outcome.agent.agent_id} {form.done}.")
     else:
         messages.info(request, f"Nothing differs from how {agent_id} was, so nothing was recorded.")
-    return redirect("admin:agent", principal.tenant, agent_id)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@tenant_page
-def create_agent(request: HttpRequest, principal: Principal) -> HttpResponse:
-    require(request, principal, Right.OPERATE)
-    if request.method != "POST":
-        return _creation(request, principal, CreateAgent())
-    form = CreateAgent(request.POST)
-    if not form.is_valid():
-        return _creation(request, principal, form, refusal_of_form(form))
-    try:
-        outcome = services.create_agent(
-            tenant=principal.tenant,
-            **form.values(),
-            by=context_of(request, principal.actor),
-        )
-    except REFUSALS as error:
-        return _creation(request, principal, form, refusal_of(error, form))
-    agent_id = outcome.agent.agent_id
-    messages.success(request, f"{agent_id} is registered. Activate it to give it tasks.")
     return redirect("admin:agent", principal.tenant, agent_id)
 
 
@@ -127,11 +103,3 @@ def _agent(
     }
     status = refusal.status if refusal else 200
     return render_page(request, principal, "agents/agent.html", context, status=status)
-
-
-def _creation(
-    request: HttpRequest, principal: Principal, form: forms.Form, refusal: Refusal | None = None
-) -> HttpResponse:
-    context = {"title": "New agent", "section": "fleet", "form": form, "refusal": refusal}
-    status = refusal.status if refusal else 200
-    return render_page(request, principal, "agents/create.html", context, status=status)
