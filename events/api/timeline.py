@@ -15,11 +15,12 @@ from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.shape import COUNT, LOG_SEQ, or_null, some_of, thing, whole
 from events.api.problem import invalid_parameter, not_found
 from events.api.query import Query
-from events.cloudevents import STORED, UnknownSchema, check_schema, cloud_event
+from events.cloudevents import AGENT_STREAM, STORED, UnknownSchema, check_schema, cloud_event
 from events.confidential import reveal
 from events.models import Event
 from events.patterns import Pattern
-from events.timeline import AGENT_STREAM, Page, Wanted
+from events.timeline import Page
+from events.wanted import Wanted
 
 FILTERS = ("types", "actor", "correlation", "since", "until", "q")
 PAGING = ("after", "limit", "order", "schema", "min_seq")
@@ -144,12 +145,13 @@ class OneEvent(EventsDoor):
 
 def wanted_of(query: Query, agent: Pattern | None) -> Wanted:
     """What the filters of a query ask for. Raises Problem (400)."""
+    text = query.text("q")
     return Wanted(
         types=query.pattern("types"),
         agent=agent,
         actor=query.pattern("actor"),
         correlation=query.pattern("correlation"),
-        text=query.text("q"),
+        texts=() if text is None else (text,),
         since=query.moment("since"),
         until=query.moment("until"),
     )

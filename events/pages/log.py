@@ -8,11 +8,11 @@ from django.views.decorators.http import require_safe
 
 from events import registry
 from events.access import Principal, Right
+from events.cloudevents import AGENT_STREAM
 from events.confidential import reveal
 from events.models import Event
 from events.pages import data, newest, parameters
 from events.pages.frame import render_page, tenant_page
-from events.timeline import AGENT_STREAM
 
 
 @require_safe
