@@ -15,7 +15,7 @@ from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
-from events.pages import log, people, routes
+from events.pages import log, people, routes, zones
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
 from projections.stream.urls import tenant_routes as stream_routes
@@ -37,6 +37,7 @@ admin_pages = [
     page("password_change/done/", admin.site.password_change_done, "password_change_done"),
     page("", dashboard.index, "index"),
     page("tenants/", dashboard.tenants, "tenants"),
+    page("times/", zones.choose, "times"),
     page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
     page("t/<tenant:tenant>/agents/", agents.agent_list, "agents"),
     page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),

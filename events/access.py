@@ -48,13 +48,15 @@ RIGHTS: dict[str, frozenset[Right]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody in one tenant. agent_id: the only agent this principal sees, for the role agent."""
+    """Somebody in one tenant. agent_id: the only agent this principal sees, for the role agent.
+    time_zone: the tenant's, by its IANA name."""
 
     actor: str
     tenant: str
     role: str
     agent_id: str | None = None
     token: Token | None = None
+    time_zone: str = "UTC"
 
     def may(self, right: Right) -> bool:
         return right in RIGHTS[self.role]
@@ -108,10 +110,13 @@ def principal_of_user(user: AbstractBaseUser | AnonymousUser, tenant: str) -> Pr
         return None
     actor = f"user:{user.username}"
     if user.is_superuser:
-        known = Tenant.objects.filter(slug=tenant).exists()
-        return Principal(actor, tenant, Role.ADMIN) if known else None
-    membership = Membership.objects.filter(tenant=tenant, user=user, suspended=False).first()
-    return Principal(actor, tenant, membership.role) if membership else None
+        zone = Tenant.objects.filter(slug=tenant).values_list("time_zone", flat=True).first()
+        return None if zone is None else Principal(actor, tenant, Role.ADMIN, time_zone=zone)
+    memberships = Membership.objects.filter(tenant=tenant, user=user, suspended=False)
+    membership = memberships.select_related("tenant").first()
+    if membership is None:
+        return None
+    return Principal(actor, tenant, membership.role, time_zone=membership.tenant.time_zone)
 
 
 def roles_of_users(users: Iterable[User], tenants: Iterable[str]) -> dict[tuple[str, int], str]:

@@ -39,6 +39,8 @@ class Tenant(models.Model):
     name = models.CharField(max_length=256)
     log_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The IANA name of the zone that its people's times are shown in (`events.zones`).
+    time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC", editable=False)
     # Whether new payloads of tasks are sealed; what is sealed stays so.
     confidential_payloads = models.BooleanField(default=False, db_default=False, editable=False)
 

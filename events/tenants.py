@@ -1,4 +1,4 @@
-"""Tenants, their settings, members and tokens. Every change is a fact on the tenant's own stream.
+"""Tenants, their members and tokens. Every change is a fact on the tenant's own stream.
 
 `by` is the Context of whoever acts, `tenant` a slug. Roles are the values of `events.models.Role`.
 """
@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -30,7 +29,6 @@ from events.tenant_facts import (
     MemberAdded,
     MemberChanged,
     MemberRemoved,
-    SettingsChanged,
     TokenIssued,
     TokenRevoked,
 )
@@ -70,6 +68,14 @@ def is_slug(text: str) -> bool:
     return True
 
 
+def check_name(name: str) -> None:
+    """Raises Refused where no tenant can be named so."""
+    if not 1 <= len(name) <= TENANT_NAME_LENGTH or not name.isprintable() or name.isspace():
+        raise Refused(
+            f"A tenant's name has 1 to {TENANT_NAME_LENGTH} printable characters.", field="name"
+        )
+
+
 class _RevokedAlready(Exception):
     """Somebody else revoked the token at the same moment."""
 
@@ -78,10 +84,7 @@ def create_tenant(slug: str, name: str = "") -> Tenant:
     """A new tenant with an empty log. Raises Refused for a bad or a taken slug."""
     if not is_slug(slug):
         raise Refused(f"{slug!r} is no slug. {SLUG.message}", field="slug")
-    if len(name) > TENANT_NAME_LENGTH or not name.isprintable():
-        raise Refused(
-            f"A tenant's name has 1 to {TENANT_NAME_LENGTH} printable characters.", field="name"
-        )
+    check_name(name or slug)
     tenant = Tenant(slug=slug, name=name or slug)
     start = chain.genesis(tenant.log_id)
     try:
@@ -248,50 +251,6 @@ def revoke_token(
         record(tenant, fact, by=by, within=write, receipt=receipt, thing=token)
     except _RevokedAlready:
         _unchanged(tenant, receipt, token)
-
-
-def change_settings(tenant: str, *, confidential_payloads: bool, by: Context) -> bool:
-    """Whether the payloads of tasks are sealed from now on; returns whether that changed.
-
-    What is sealed stays so. A command under way at this moment may still go by the old setting.
-    Raises Refused, also where no key is configured that could seal.
-    """
-    standing = Tenant.objects.filter(slug=tenant).first()
-    if standing is None:
-        raise Refused(f"There is no tenant {tenant!r}.", "not_found")
-    if confidential_payloads and not settings.ENCRYPTION_KEYS:
-        raise Refused(
-            "No key is configured that could encrypt payloads. Set AGENTMESH_ENCRYPTION_KEYS to "
-            "32 random bytes in base64 (`openssl rand -base64 32`), and keep it safe.",
-            field="confidential_payloads",
-        )
-    if standing.confidential_payloads == confidential_payloads:
-        return False
-    as_it_was = Tenant.objects.filter(slug=tenant, confidential_payloads=not confidential_payloads)
-
-    def write() -> None:
-        if not as_it_was.update(confidential_payloads=confidential_payloads):
-            raise Refused(
-                f"The settings of {tenant} were changed by somebody else. Look again.", "conflict"
-            )
-
-    fact = SettingsChanged(changed={"confidential_payloads": confidential_payloads})
-    record(tenant, fact, by=by, within=write)
-    return True
-
-
-def apply_settings_told(tenant: str) -> None:
-    """Set the tenant's settings as the facts of its log leave them: for a log that was imported.
-
-    Where payloads were confidential, none is stored in plain here, whether or not there is a key.
-    """
-    facts = Event.objects.filter(
-        tenant=tenant, stream_type=STREAM, stream_id=tenant, type=SettingsChanged.wire_type()
-    )
-    for row in facts.order_by("version").iterator():
-        changed = getattr(read.fact(row), "changed", {})
-        if isinstance(confidential := changed.get("confidential_payloads"), bool):
-            Tenant.objects.filter(slug=tenant).update(confidential_payloads=confidential)
 
 
 def digest(secret: str) -> bytes:

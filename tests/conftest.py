@@ -91,9 +91,16 @@ ON_POSTGRESQL = [
     "stream/test_connections.py",
     "stream/test_stream.py",
 ]
-collect_ignore = (
-    [*NO_DATABASE, *ON_SQLITE] if connections["default"].vendor == "postgresql" else ON_POSTGRESQL
-)
+# A run of its own: `make browser-test`.
+APART = ["browser"]
+collect_ignore = [
+    *APART,
+    *(
+        [*NO_DATABASE, *ON_SQLITE]
+        if connections["default"].vendor == "postgresql"
+        else ON_POSTGRESQL
+    ),
+]
 
 # Real hashes that any process can check, without the second that each would take.
 settings.PASSWORD_HASHERS = ["tests.passwords.QuickPasswordHasher"]

@@ -39,7 +39,7 @@ def agent_list(request: HttpRequest, principal: Principal) -> HttpResponse:
     page = fleet.page(principal.tenant, filters, after, utc_now())
     context = {
         "title": "Agents",
-        "section": "agents",
+        "section": "fleet",
         "filters": filters,
         "choices": {"status": list(Status), "intent": list(Intent), "health": list(Health)},
         "page": page,
@@ -137,7 +137,7 @@ def _agent(
     )
     context: dict[str, Any] = {
         "title": agent.name,
-        "section": "agents",
+        "section": "fleet",
         "agent": agent,
         "loaded": loaded,
         "metadata": msgspec.json.format(msgspec.json.encode(agent.metadata), indent=2).decode()
@@ -158,6 +158,6 @@ def _agent(
 def _creation(
     request: HttpRequest, principal: Principal, form: forms.Form, refusal: Refusal | None = None
 ) -> HttpResponse:
-    context = {"title": "New agent", "section": "agents", "form": form, "refusal": refusal}
+    context = {"title": "New agent", "section": "fleet", "form": form, "refusal": refusal}
     status = refusal.status if refusal else 200
     return render_page(request, principal, "agents/create.html", context, status=status)

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from events import registry
 from events.access import (
     Principal,
     Right,
@@ -21,10 +22,13 @@ from events.access import (
     tenants_of_user,
 )
 from events.origin import context_of
+from events.pages import zones
+from events.pages.navigation import SECTIONS
 from events.telling import also_tell
 
 P = ParamSpec("P")
 REMEMBERED = "tenant"  # in the session: where the person was last
+SWITCHER = 12  # tenants in the menu of tenants, which leads to the list of all
 
 
 def tenant_page(
@@ -41,7 +45,8 @@ def tenant_page(
         record_superuser_view(request.user, tenant, context_of(request, principal.actor))
         if request.session.get(REMEMBERED) != tenant:
             request.session[REMEMBERED] = tenant
-        return view(request, principal, *args, **kwargs)
+        with zones.reading(zones.chosen(request, principal.time_zone).zone):
+            return view(request, principal, *args, **kwargs)
 
     return enter
 
@@ -66,11 +71,15 @@ def render_page(
 ) -> HttpResponse:
     """A page with the tenant's navigation around it. context: `title` and `section` at least."""
     user = request.user
-    several = user.is_superuser or len(tenants_of_user(user)) > 1
+    tenants = () if user.is_superuser else tuple(tenants_of_user(user))
     around = {
         "principal": principal,
         "has_permission": True,
-        "several_tenants": several,
+        "several_tenants": user.is_superuser or len(tenants) > 1,
+        "other_tenants": [slug for slug in tenants if slug != principal.tenant][:SWITCHER],
+        "sections": SECTIONS,
+        "times": zones.chosen(request, principal.time_zone),
+        "event_types": registry.types(),
         "may_operate": principal.may(Right.OPERATE),
         "may_administer": principal.may(Right.ADMINISTER),
         "may_oversee": principal.may(Right.OVERSEE),

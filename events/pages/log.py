@@ -28,7 +28,7 @@ def event_list(request: HttpRequest, principal: Principal) -> HttpResponse:
     page = newest.page(principal.tenant, filters, before)
     context = {
         "title": "Events",
-        "section": "events",
+        "section": "timeline",
         "filters": filters,
         "types": registry.types(),
         "page": page,
@@ -51,7 +51,7 @@ def event_page(request: HttpRequest, principal: Principal, event_id: uuid.UUID) 
     beside = {neighbour.seq: neighbour for neighbour in neighbours}
     context = {
         "title": event.type,
-        "section": "events",
+        "section": "timeline",
         "event": event,
         "version": version,
         "data": msgspec.json.format(newest_data, indent=2).decode(),

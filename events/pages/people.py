@@ -171,7 +171,7 @@ def _members(
     more = len(rows) > PAGE
     context = {
         "title": "Members",
-        "section": "members",
+        "section": "settings",
         "members": shown,
         "roles": MEMBER_ROLES,
         "form": form,
@@ -194,7 +194,7 @@ def _tokens(
     )
     context: dict[str, Any] = {
         "title": "Tokens",
-        "section": "tokens",
+        "section": "integrations",
         "tokens": rows[:PAGE],
         "form": form,
         "issued": issued,

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 from django import template
+from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -17,16 +19,27 @@ NOTHING = "\N{EN DASH}"
 
 @register.filter
 def moment(value: datetime | None) -> SafeString | str:
-    """`2026-05-04 13:37:00.123`, UTC; the machine-readable form keeps the microseconds."""
+    """`2026-05-04 13:37:00.123` and the offset, in the zone that the person reads in; over it
+    lies the moment in UTC to the microsecond, which is what the log holds."""
     if value is None:
         return NOTHING
-    value = value.astimezone(UTC)
+    shown, absolute = timezone.localtime(value), value.astimezone(UTC)
     return format_html(
-        '<time datetime="{}">{}.{}</time>',
-        value.isoformat(timespec="microseconds"),
-        value.strftime("%Y-%m-%d %H:%M:%S"),
-        f"{value.microsecond // 1_000:03d}",
+        '<time datetime="{}" title="{} UTC">{}.{} <span class="offset">{}</span></time>',
+        absolute.isoformat(timespec="microseconds"),
+        absolute.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        shown.strftime("%Y-%m-%d %H:%M:%S"),
+        f"{shown.microsecond // 1_000:03d}",
+        _offset(shown),
     )
+
+
+def _offset(moment: datetime) -> str:
+    offset = moment.utcoffset()
+    if not offset:
+        return "UTC"
+    minutes = int(offset.total_seconds()) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
 @register.filter
@@ -55,3 +68,13 @@ def in_words(event: Event) -> str:
 @register.filter
 def in_a_sentence(event: Event) -> str:
     return wording.sentence(event)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One of the icons in the vendored sheet; it says nothing by itself, words stand beside it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        static("agentmesh/vendor/icons.svg"),
+        name,
+    )

@@ -19,7 +19,8 @@ from django.dispatch import Signal
 
 from events.log.postgresql import EVENT_COLUMNS, EVENT_TYPES
 from events.models import Event, SignedCheckpoint, Tenant, TenantHead
-from events.tenants import Refused, apply_settings_told
+from events.tenant_settings import apply_settings_told
+from events.tenants import Refused
 from events.transfer.arriving import Arriving, BadFile, Row
 
 # In the transaction, when all events stand and the head with them: `tenant` (slug), `seq`, `hash`.

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 
-from events import tenants
+from events import tenant_settings
 from events.api.openapi.document import document
 from events.bus import event_bus
 from events.checkpoints import take
@@ -138,7 +138,9 @@ def _agents(story: Story) -> None:
 
 def _tasks(story: Story) -> None:
     tenant = story.people.alice.tenant
-    tenants.change_settings(tenant, confidential_payloads=True, by=Context(actor="system:setup"))
+    tenant_settings.change_settings(
+        tenant, confidential_payloads=True, by=Context(actor="system:setup")
+    )
     story.tell("assign_task", {"task_id": "t-1", "input": {"file": "a.txt"}}, agent_id="a-1")
     story.tell("fail_task", {"error_message": "a.txt is not there."}, agent_id="a-1", task_id="t-2")
     usage = {"input_tokens": 900, "output_tokens": 40}

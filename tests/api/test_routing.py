@@ -6,7 +6,7 @@ import pytest
 from django.http import HttpResponse
 
 from agents.domain.routing import CAPABILITY_WEIGHT, IDLE_WEIGHT, SUCCESS_WEIGHT
-from events.tenants import change_settings
+from events.tenant_settings import change_settings
 from tests.api.conftest import SOMEBODY, Caller, People, body_of
 from tests.api.test_cost import one_connection, statements
 from tests.api.test_idempotency import head

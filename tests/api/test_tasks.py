@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from events import tenants
+from events import tenant_settings
 from events.bus import event_bus
 from events.durable.catching_up import catch_up
 from projections.api import door
@@ -160,7 +160,7 @@ def test_mallory_finds_none_of_acmes_tasks_among_hers(people: People, busy: Call
 @pytest.fixture
 def confidential(people: People, settings: Settings) -> People:
     settings.ENCRYPTION_KEYS = (bytes(range(32)),)
-    tenants.change_settings(people.bob.tenant, confidential_payloads=True, by=SOMEBODY)
+    tenant_settings.change_settings(people.bob.tenant, confidential_payloads=True, by=SOMEBODY)
     for agent in ("one-1", "two-2"):
         people.bob.available(agent)
         work(people.bob, agent, f"t-{agent}", execution_time_ms=1, result={"secret": 1})

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agents import services
-from events import registry, tenants
+from events import registry, tenant_settings
 from events.log import cursor
 from events.log.cursor import BEGINNING, Position
 from events.models import Role
@@ -21,7 +21,7 @@ def everything(tenant: str) -> Fleet:
     """A log with every domain event there is, and some of a tenant's own facts."""
     fleet = Fleet.of(tenant, "a-1", "a-2")
     fleet.token(Role.AUDITOR)
-    tenants.change_settings(tenant, confidential_payloads=False, by=BY)
+    tenant_settings.change_settings(tenant, confidential_payloads=False, by=BY)
     fleet.beat()
     at: Any = {"tenant": tenant, "agent_id": "a-1", "by": BY}
     services.update_agent(**at, tags=["eu"], metadata={"n": [1, 2.5, None]})

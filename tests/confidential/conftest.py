@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from agents import services
-from events import tenants
+from events import tenant_settings, tenants
 from events.confidential import reveal
 from events.log.proposal import Context
 from events.models import Event, PayloadKey
@@ -43,7 +43,7 @@ def _one_key(settings: Settings) -> None:
 def acme(people: People, settings: Settings) -> str:
     """The slug of Alice's tenant, confidential from here on, with the available agent a-1."""
     tenant = people.alice.tenant
-    tenants.change_settings(tenant, confidential_payloads=True, by=BY)
+    tenant_settings.change_settings(tenant, confidential_payloads=True, by=BY)
     create(tenant)
     return tenant
 

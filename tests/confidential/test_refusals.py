@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from agents import command, current
 from agents.domain.errors import PayloadTooLarge, RuleViolated
-from events import tenants
+from events import tenant_settings
 from events.confidential import erase as erasing
 from events.confidential.seal import CannotSeal
 from events.log.append import append
@@ -143,7 +143,7 @@ def test_an_erased_task_is_given_no_new_input(acme: str, agent_id: str, confiden
     assign(acme)
     fail(acme)
     erasing.erase(acme, task_id="t-1", reason="x", by=BY)
-    tenants.change_settings(acme, confidential_payloads=confidential, by=BY)
+    tenant_settings.change_settings(acme, confidential_payloads=confidential, by=BY)
 
     with pytest.raises(RuleViolated, match="Use a new task_id") as refused:
         assign(acme, agent_id=agent_id)

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis
 from agents import command, services
 from agents.domain.errors import InvalidCommand, RuleViolated
 from agents.rebuild import compare
-from events import tenants
+from events import tenant_settings
 from events.confidential import erase as erasing
 from events.confidential import reveal
 from events.confidential.seal import Sealer
@@ -139,7 +139,7 @@ def test_only_payloads_cost_a_query_and_they_cost_one(acme: str) -> None:
 
 def test_off_means_new_payloads_alone(acme: str) -> None:
     assign(acme)
-    tenants.change_settings(acme, confidential_payloads=False, by=BY)
+    tenant_settings.change_settings(acme, confidential_payloads=False, by=BY)
     complete(acme)
     assign(acme, "t-2")
 

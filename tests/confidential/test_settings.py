@@ -8,7 +8,7 @@ import pytest
 from django.core.management.base import CommandError
 from pytest_django.fixtures import Settings
 
-from events import checks, tenants
+from events import checks, tenant_settings, tenants
 from events.confidential.keys import kek_id
 from events.models import Event, Tenant
 from events.tenants import Refused
@@ -62,7 +62,7 @@ def test_a_tenant_that_is_not_there_is_refused() -> None:
     with pytest.raises(CommandError, match="There is no tenant"):
         configure("no-such-tenant", "on")
     with pytest.raises(Refused) as refused:
-        tenants.change_settings("no-such-tenant", confidential_payloads=True, by=BY)
+        tenant_settings.change_settings("no-such-tenant", confidential_payloads=True, by=BY)
     assert refused.value.code == "not_found"
 
 
@@ -73,12 +73,12 @@ def test_two_who_change_it_at_once_are_one_change(
 
     def late(*given: Any, **more: Any) -> Any:
         monkeypatch.setattr(tenants, "record", record)
-        tenants.change_settings(mallory.tenant, confidential_payloads=True, by=BY)
+        tenant_settings.change_settings(mallory.tenant, confidential_payloads=True, by=BY)
         return record(*given, **more)
 
     monkeypatch.setattr(tenants, "record", late)
     with pytest.raises(Refused) as refused:
-        tenants.change_settings(mallory.tenant, confidential_payloads=True, by=BY)
+        tenant_settings.change_settings(mallory.tenant, confidential_payloads=True, by=BY)
 
     assert refused.value.code == "conflict"
     assert len(changes(mallory.tenant)) == 1

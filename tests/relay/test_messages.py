@@ -10,7 +10,7 @@ from agents import services
 from events.cloudevents import cloud_event
 from events.log.cursor import BEGINNING, Position
 from events.models import Event, Role
-from events.tenants import change_settings
+from events.tenant_settings import change_settings
 from projections.relay import messages
 from projections.relay.messages import Message, Unfit
 from tests.stream.people import BY, Fleet

@@ -21,6 +21,7 @@ from agents.models import CurrentAgent, TaskClaim
 from agents.rebuild import compare
 from events import tenants
 from events.bus import events_committed
+from events.facts import JSON
 from events.log import read
 from events.log.proposal import Context
 from events.log.verify import verify
@@ -130,6 +131,22 @@ def test_where_payloads_were_confidential_they_are_so_where_the_log_came_to(slug
     other = f"{slug[:50]}-2"
     brought_in(draft(other, settings[:2]).file())
     assert not Tenant.objects.get(slug=other).confidential_payloads
+
+
+def test_settings_stand_as_the_log_tells_them_and_what_is_not_known_here_is_left_out(
+    slug: str,
+) -> None:
+    told: list[dict[str, JSON]] = [
+        {"name": "Acme", "time_zone": "Asia/Tokyo"},
+        {"time_zone": "Europe/Berlin"},
+        {"time_zone": "Mars/Olympus", "name": 7, "confidential_payloads": "yes"},
+    ]
+    facts = [SettingsChanged(changed=each, occurred_at=NOON) for each in told]
+    brought_in(draft(slug, facts).file())
+
+    tenant = Tenant.objects.get(slug=slug)
+    assert (tenant.name, tenant.time_zone) == ("Acme", "Europe/Berlin")
+    assert not tenant.confidential_payloads
 
 
 def test_an_import_lets_nobody_in(slug: str) -> None:

@@ -1,0 +1,22 @@
+"""Where one can go inside a tenant, by what a person does. A page that exists stands here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """name: what a page says it belongs to, and the icon's. key: pressed after g, it goes there."""
+
+    name: str
+    label: str
+    url_name: str
+    key: str
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("dashboard", "Dashboard", "admin:dashboard", "d"),
+    Section("fleet", "Fleet", "admin:agents", "f"),
+    Section("timeline", "Timeline", "admin:events", "t"),
+    Section("integrations", "Integrations", "admin:tokens", "i"),
+    Section("settings", "Settings", "admin:members", "s"),
+)

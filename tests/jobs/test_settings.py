@@ -1,0 +1,100 @@
+"""A tenant's settings, as whoever runs the installation changes them."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management.base import CommandError
+
+from events import tenant_settings, tenants, zones
+from events.models import Event, Tenant
+from events.tenants import Refused
+from tests.jobs.conftest import ALICE, manage
+
+
+def told(tenant: str) -> list[Any]:
+    rows = Event.objects.filter(tenant=tenant, type="SettingsChanged").order_by("seq")
+    return [json.loads(row.data)["changed"] for row in rows]
+
+
+def test_a_tenant_has_a_name_and_a_time_zone_and_a_fact_tells_of_each_change(acme: str) -> None:
+    assert Tenant.objects.get(slug=acme).time_zone == "UTC"
+
+    said = manage("configure_tenant", acme, "--name", "Acme Ltd", "--time-zone", "Europe/Berlin")
+
+    assert said.out == f"{acme}: its name is Acme Ltd, its time zone is Europe/Berlin.\n"
+    standing = Tenant.objects.get(slug=acme)
+    assert (standing.name, standing.time_zone) == ("Acme Ltd", "Europe/Berlin")
+    assert told(acme) == [{"name": "Acme Ltd", "time_zone": "Europe/Berlin"}]
+
+
+def test_the_fact_holds_what_changed_alone_and_there_is_none_where_nothing_did(acme: str) -> None:
+    tenant_settings.change_settings(acme, time_zone="Asia/Tokyo", by=ALICE)
+
+    changed = tenant_settings.change_settings(acme, name="A", time_zone="Asia/Tokyo", by=ALICE)
+    same = tenant_settings.change_settings(acme, name="A", time_zone="Asia/Tokyo", by=ALICE)
+
+    assert (changed, same) == ({"name": "A"}, {})
+    assert told(acme) == [{"time_zone": "Asia/Tokyo"}, {"name": "A"}]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--time-zone", "Mars/Olympus", "There is no time zone 'Mars/Olympus'"),
+        ("--time-zone", "", "There is no time zone"),
+        ("--time-zone", "Europe", "There is no time zone"),
+        ("--time-zone", "../../etc/passwd", "There is no time zone"),
+        ("--time-zone", "localtime", "There is no time zone"),
+        ("--time-zone", "Europe/Berlin\0", "There is no time zone"),
+        ("--time-zone", "x" * 5000, "There is no time zone"),
+        ("--name", "", "1 to 256 printable characters"),
+        ("--name", "  ", "1 to 256 printable characters"),
+        ("--name", "x" * 257, "1 to 256 printable characters"),
+        ("--name", "a\0b", "1 to 256 printable characters"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_in_one_line(
+    acme: str, option: str, value: str, why: str
+) -> None:
+    with pytest.raises(CommandError, match=why) as refused:
+        manage("configure_tenant", acme, f"{option}={value}")
+
+    assert "\n" not in str(refused.value)
+    assert told(acme) == []
+
+
+def test_one_unfit_setting_leaves_all_as_they_were(acme: str) -> None:
+    with pytest.raises(Refused) as refused:
+        tenant_settings.change_settings(acme, name="Acme Ltd", time_zone="Nowhere", by=ALICE)
+
+    assert (refused.value.code, refused.value.field) == ("invalid", "time_zone")
+    assert Tenant.objects.get(slug=acme).name == acme
+
+
+def test_settings_are_given_or_the_command_says_that_none_was(acme: str) -> None:
+    with pytest.raises(CommandError, match="Nothing to change was given"):
+        manage("configure_tenant", acme)
+
+
+def test_two_who_change_one_setting_at_once_are_one_change(
+    acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tenants.record
+
+    def late(*given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(tenants, "record", record)
+        tenant_settings.change_settings(acme, time_zone="Asia/Tokyo", by=ALICE)
+        return record(*given, **more)
+
+    monkeypatch.setattr(tenants, "record", late)
+    with pytest.raises(Refused, match="changed by somebody else"):
+        tenant_settings.change_settings(acme, time_zone="Europe/Paris", by=ALICE)
+
+    assert Tenant.objects.get(slug=acme).time_zone == "Asia/Tokyo"
+    assert told(acme) == [{"time_zone": "Asia/Tokyo"}]
+
+
+def test_a_zone_that_is_not_known_here_is_utc() -> None:
+    assert str(zones.zone_named("Europe/Berlin")) == "Europe/Berlin"
+    assert [str(zones.zone_named(name)) for name in ("Mars/Olympus", "", "..")] == ["UTC"] * 3
