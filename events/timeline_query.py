@@ -9,16 +9,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 from events import registry
+from events.models import Tenant
 from events.moments import parse_rfc3339, rfc3339
 from events.patterns import Pattern
 from events.query_language import Hours, Query, When, parse
 from events.query_language.query import Name, Names
 from events.wanted import OffHours, Wanted, Without
+from events.zones import zone_named
 
 
 def parsed(text: str) -> Query:
     """A query of the types that there are. Raises BadQuery."""
     return parse(text, registry.types())
+
+
+def asked_of(tenant: str, query: Query, now: datetime, zone: tzinfo = UTC) -> "Asked":
+    """The query as somebody in the tenant asks it now, whose clock is the zone's."""
+    named = Tenant.objects.filter(slug=tenant).values_list("time_zone", flat=True)
+    hours_zone = zone_named(named.first() or "") if query.hours else UTC
+    return Asked(query, now, zone, hours_zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,27 @@ class Asked:
             since=When(rfc3339(self.since)) if self.since else None,
             until=When(rfc3339(self.until)) if self.until else None,
         )
+
+    @property
+    def shared(self) -> Query:
+        """The query for others: only what was meant of one clock is told with its offset."""
+        return replace(
+            self.pinned,
+            **{
+                name: when
+                for name in ("since", "until")
+                if (when := getattr(self.query, name)) is not None and when.is_relative
+            },
+        )
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """What a copy of the events says it was picked by, so that it can be picked again; empty
+        when it was not."""
+        if not self.query:
+            return {}
+        clock = {"hours_zone": str(self.hours_zone)} if self.query.hours else {}
+        return {"query": str(self.pinned), **clock}
 
     @property
     def wanted(self) -> Wanted:

@@ -1,8 +1,8 @@
 """GET /export: a tenant's log as a file, whole or filtered. Each copy that is taken is a fact."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -14,7 +14,8 @@ from events.api.openapi.operation import Operation
 from events.api.openapi.parameters import named
 from events.api.openapi.shape import TEXT
 from events.api.problem import invalid_parameter
-from events.api.timeline import FILTERS, wanted_of
+from events.api.timeline import FILTERS, asked_of, wanted_of
+from events.log.proposal import Context
 from events.ratelimits.scopes import Scope
 from events.tenant_facts import LogExported
 from events.tenants import record
@@ -37,7 +38,7 @@ class LogExport(TenantDoor):
     """GET /export"""
 
     rights: ClassVar = {"GET": Right.AUDIT}
-    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "min_seq")}
+    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "query", "min_seq")}
     scopes: ClassVar = {"GET": Scope.EXPORT}  # HEAD takes no copy
     parameters: ClassVar = {
         "format": named(FORMATS, "`jsonl` without it."),
@@ -65,26 +66,37 @@ class LogExport(TenantDoor):
         ending = self.query.text("format") or "jsonl"
         if ending not in FORMATS:
             raise invalid_parameter("format", f"must be {' or '.join(FORMATS)}.")
-        filters = {name: text for name in ALL_FILTERS if (text := self.query.text(name))}
-        wanted = wanted_of(self.query, self.query.pattern("agent"))
+        asked = asked_of(self.query, self.tenant)
+        if asked is not None:
+            wanted, filters = asked.wanted, asked.filters
+        else:
+            wanted = wanted_of(self.query, self.tenant)
+            filters = {name: text for name in ALL_FILTERS if (text := self.query.text(name))}
         self.head_seq()
         chosen = export.of(self.tenant, wanted=wanted, filters=filters)
-        content_type, chunks = FORMATS[ending]
-        response = HttpResponse(content_type=content_type)
-        response.headers["Content-Disposition"] = (
-            f'attachment; filename="{chosen.file_name(ending)}"'
-        )
-        response.headers[SEQ] = str(chosen.to_seq)
-        response.headers["X-Accel-Buffering"] = "no"  # nginx would put it all on its disk first
         if request.method == "HEAD":
-            return response
-        self._record(chosen, ending, dict(filters))
-        return handed_over(self.http_request, response, chunks(chosen))
+            return head_of(chosen, ending)
+        return copy_of(self.http_request, chosen, ending, self.context())
 
-    def _record(self, chosen: Export, ending: str, filters: dict[str, Any]) -> None:
-        """Before the first byte, since a copy that broke off is a copy too. The fact's own seq is
-        beyond the part that is exported."""
-        fact = LogExported(
-            format=ending, from_seq=chosen.from_seq, to_seq=chosen.to_seq, filters=filters
-        )
-        record(self.tenant, fact, by=self.context())
+
+def head_of(chosen: Export, ending: str) -> HttpResponse:
+    """The head of a copy's answer. ending: one of FORMATS."""
+    response = HttpResponse(content_type=FORMATS[ending][0])
+    response.headers["Content-Disposition"] = f'attachment; filename="{chosen.file_name(ending)}"'
+    response.headers[SEQ] = str(chosen.to_seq)
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would put it all on its disk first
+    return response
+
+
+def copy_of(request: HttpRequest, chosen: Export, ending: str, by: Context) -> HttpResponseBase:
+    """The copy, which is recorded before its first byte, since one that broke off is one too. The
+    fact's own seq is beyond the part that is exported."""
+    fact = LogExported(
+        format=ending,
+        from_seq=chosen.from_seq,
+        to_seq=chosen.to_seq,
+        filters=dict(chosen.filters),
+    )
+    record(chosen.tenant.slug, fact, by=by)
+    chunks = FORMATS[ending][1]
+    return handed_over(request, head_of(chosen, ending), chunks(chosen))
