@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import api_docs, dashboard, health, metrics, permalinks
+from agentmesh_site import api_docs, dashboard, event_page, health, metrics, permalinks
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
 from agents.pages import views as agents
@@ -15,7 +15,11 @@ from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
-from events.pages import log, people, routes, zones
+from events.pages import people, routes, zones
+from events.pages.timeline import keeping
+from events.pages.timeline import views as timeline
+from events.pages.timeline.completions import completions
+from events.pages.timeline.exporting import export_shown
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
 from projections.stream.urls import tenant_routes as stream_routes
@@ -43,8 +47,13 @@ admin_pages = [
     page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
     page("t/<tenant:tenant>/agents/<agent:agent_id>/", agents.agent_page, "agent"),
     page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
-    page("t/<tenant:tenant>/events/", log.event_list, "events"),
-    page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
+    page("t/<tenant:tenant>/events/", timeline.event_list, "events"),
+    page("t/<tenant:tenant>/events/newer/", timeline.newer_rows, "newer_events"),
+    page("t/<tenant:tenant>/events/completions/", completions, "event_completions"),
+    page("t/<tenant:tenant>/events/export/", export_shown, "export_events"),
+    page("t/<tenant:tenant>/events/views/", keeping.save_view, "save_event_view"),
+    page("t/<tenant:tenant>/events/views/<id:view_id>/", keeping.change_view, "change_event_view"),
+    page("t/<tenant:tenant>/events/<id:event_id>/", event_page.event_page, "event"),
     page("t/<tenant:tenant>/members/", people.member_list, "members"),
     page("t/<tenant:tenant>/members/add/", people.add_member, "add_member"),
     page("t/<tenant:tenant>/members/change/", people.change_member, "change_member"),

@@ -24,6 +24,9 @@ class Name:
     text: str
     begins: bool = False
 
+    def fits(self, text: str) -> bool:
+        return text.startswith(self.text) if self.begins else text == self.text
+
     def __str__(self) -> str:
         plain = self.text and not any(each in ',"*' or each.isspace() for each in self.text)
         shown = self.text if plain or (self.begins and not self.text) else quoted(self.text)
