@@ -83,6 +83,7 @@ export function begin(input) {
   }
 
   async function offer({ asked = false } = {}) {
+    clearTimeout(timer);
     asking?.abort();
     const at = termAt(input.value, input.selectionStart);
     if (!at || (!at.typed && !at.field && !asked)) return close();
@@ -114,7 +115,7 @@ export function begin(input) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
       event.preventDefault();
-      if (!isOpen) return offer({ asked: true });
+      if (!isOpen) return offer({ asked: true }).then(() => items.length && !list.hidden && mark(0));
       mark((marked + step + items.length + (marked < 0 && step < 0 ? 1 : 0)) % items.length);
     } else if (event.key === "Escape" && isOpen) {
       event.preventDefault();
