@@ -13,15 +13,19 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
 # Passed to pytest, for example: make test PYTEST="-k chain -x"
 # More processes than cores: many tests wait for a server, a clock or a disk.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8
+# Whoever has done its share takes from another's: see tests/order.py.
+PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8 --dist worksteal
 
 export PORT
 export PIP_NO_INPUT = 1
+# Some containers forbid Python to keep what it compiled. Each process of a run would then compile all
+# of the tests again, which takes it longer than to collect them.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run setup migrate test check bench prove prove-streams fmt lock
+.PHONY: help run setup migrate test browser-test check bench prove prove-streams fmt lock
 
 help:
-	@echo "run setup test check fmt bench prove prove-streams lock; see README.md"
+	@echo "run setup test browser-test check fmt bench prove prove-streams lock; see README.md"
 
 run: $(VENV)/runtime
 	@$(PY) manage.py migrate --verbosity 0
@@ -34,6 +38,14 @@ test: $(VENV)/development
 	@env -u DATABASE_URL $(PY) -m pytest $(PYTEST)
 	@echo "--- the suite on PostgreSQL"
 	@env -u DATABASE_URL $(PY) -m tests.on_postgresql $(PYTEST)
+
+# The pages in a real Chromium, against a real server with its worker. Two at once: each is three
+# processes already.
+browser-test: $(VENV)/development
+	@echo "--- the browser on SQLite"
+	@env -u DATABASE_URL $(PY) -m pytest -n 2 tests/browser $(BROWSER)
+	@echo "--- the browser on PostgreSQL"
+	@env -u DATABASE_URL $(PY) -m tests.on_postgresql -n 2 tests/browser $(BROWSER)
 
 check: $(VENV)/development
 	$(PY) -m ruff check .

@@ -35,6 +35,7 @@ BENCHMARKS = {
     "http": ("postgresql", "sqlite"),
     "pages": ("postgresql", "sqlite"),
     "timeline": ("postgresql", "sqlite"),
+    "first_views": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent
 
