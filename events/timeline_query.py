@@ -7,6 +7,7 @@ same for everybody in it.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from typing import Any
 
 from events import registry
 from events.models import Tenant
@@ -122,7 +123,7 @@ def of_parameters(given: Mapping[str, str]) -> Query:
     """
     if "query" in given:
         return parsed(given["query"])
-    names = {
+    names: dict[str, Any] = {
         field: _names(given[parameter])
         for parameter, field in (
             ("types", "type"),

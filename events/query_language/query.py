@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from typing import Any
 
 from events.query_language.when import When
 
@@ -105,14 +106,16 @@ class Query:
 
     def narrowed_to(self, name: str, value: str) -> "Query":
         """The query that wants this one value of the field, beside all else it wants."""
-        return replace(self, **{name: (Name(value),)})
+        changed: dict[str, Any] = {name: (Name(value),)}
+        return replace(self, **changed)
 
     def excluding(self, name: str, value: str) -> "Query":
         """The query that wants all that this one does but events with this value of the field."""
         out = Name(value)
         left = tuple(each for each in self.only(name) if each != out)
         kept = tuple(each for each in self.without(name) if each != out)
-        return replace(self, **{name: left, f"not_{name}": (*kept, out)})
+        changed: dict[str, Any] = {name: left, f"not_{name}": (*kept, out)}
+        return replace(self, **changed)
 
 
 def quoted(text: str) -> str:

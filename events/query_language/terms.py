@@ -115,7 +115,8 @@ def _alternative(text: str, start: int, field: str) -> Piece:
 
 def _quoted(text: str, start: int) -> Piece:
     """The words from the mark at `start` to the one that ends them. \\ makes a mark a letter."""
-    said, place = [], start + 1
+    said: list[str] = []
+    place = start + 1
     while place < len(text):
         letter = text[place]
         if letter == QUOTE:

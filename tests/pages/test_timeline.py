@@ -64,7 +64,8 @@ def test_pages_follow_each_other_to_the_first_event_and_back(world: World) -> No
     head = world.newest_event().seq
     path = world.page("events/")
 
-    shown, where = [], ""
+    shown: list[list[int]] = []
+    where: str | None = ""
     while where is not None:
         page = world.bob.get(path + where)
         shown.append(seqs(page))
@@ -116,9 +117,12 @@ HOSTILE = (
 
 def test_nothing_that_is_typed_breaks_the_page(world: World) -> None:
     for query in HOSTILE:
-        typed = query.encode("utf-8", "surrogatepass")
+        typed: dict[str, bytes] = {
+            "q": query.encode("utf-8", "surrogatepass"),
+            "after": b"9" * 30,
+        }
         for path in ("events/", "events/newer/"):
-            response = world.bob.client.get(world.page(path), {"q": typed, "after": "9" * 30})
+            response = world.bob.client.get(world.page(path), typed)
             assert response.status_code in (200, 400), query[:50]
 
 

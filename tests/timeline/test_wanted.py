@@ -46,6 +46,8 @@ QUERIES = (
     "-correlation:c-1",
     "correlation:*",
     "-correlation:*",
+    "-correlation:c-*",
+    "-causation:c*,x",
     "causation:*",
     "-causation:cause-1",
     "drainé",

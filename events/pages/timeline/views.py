@@ -80,7 +80,7 @@ def _part(
         part = reading.following(tenant, asked, after)
     is_newest = part.newer is None
     stopped_short = part.bottom is not None and len(part.rows) < reading.PAGE and after is None
-    pinned = {"q": str(asked.pinned)} if asked.query else {}
+    pinned: dict[str, str | int] = {"q": str(asked.pinned)} if asked.query else {}
     exactly = urlencode({**pinned, "before": part.top + 1})
     return {
         "part": part,
