@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -10,22 +10,23 @@ from rest_framework.request import Request
 from events.access import Right
 from events.api.door import JSON, SEQ, TenantDoor
 from events.api.handover import handed_over
-from events.api.openapi.operation import Operation
+from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.parameters import named
-from events.api.openapi.shape import TEXT
-from events.api.problem import invalid_parameter
+from events.api.openapi.shape import TEXT, Shape, whole
+from events.api.problem import invalid, invalid_parameter, unavailable
 from events.api.timeline import FILTERS, asked_of, wanted_of
-from events.log.proposal import Context
 from events.ratelimits.scopes import Scope
-from events.tenant_facts import LogExported
-from events.tenants import record
-from events.transfer import export
-from events.transfer.export import Export
+from events.signing import NoSigningKey
+from events.tenants import Refused
+from events.transfer import taking
+from events.transfer.taking import Copy
 
 FORMATS = {
-    "jsonl": ("application/x-ndjson", export.jsonl),
-    "csv": ("text/csv; charset=utf-8; header=present", export.csv),
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8; header=present",
+    "bundle": "application/zip",
 }
+BYTES = Shape({"type": "string", "contentMediaType": "application/zip"})
 ALL_FILTERS = ("types", "agent", *FILTERS[1:])
 
 
@@ -34,23 +35,35 @@ def _renderer(kind: str) -> type[BaseRenderer]:
     return type("Renderer", (BaseRenderer,), {"media_type": kind, "format": None})
 
 
+def head_of(copy: Copy) -> HttpResponse:
+    """The head of the answer that a copy is."""
+    response = HttpResponse(content_type=FORMATS[copy.asked.format])
+    response.headers["Content-Disposition"] = f'attachment; filename="{copy.file_name}"'
+    response.headers[SEQ] = str(copy.export.to_seq)
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would put it all on its disk first
+    return response
+
+
 class LogExport(TenantDoor):
     """GET /export"""
 
     rights: ClassVar = {"GET": Right.AUDIT}
-    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "query", "min_seq")}
+    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "query", "from_seq", "to_seq", "min_seq")}
     scopes: ClassVar = {"GET": Scope.EXPORT}  # HEAD takes no copy
     parameters: ClassVar = {
-        "format": named(FORMATS, "`jsonl` without it."),
+        "format": named(FORMATS, "`jsonl` without it. `bundle` is both, signed, for an audit."),
+        "from_seq": Parameter(whole(1), "The first event, the log's first without it."),
+        "to_seq": Parameter(whole(1), "The last event, the log's last without it."),
     }
     operations: ClassVar = {
         "GET": Operation(
             "export_log",
             "events",
             "The log as a file, whole or filtered",
-            "Its lines are described in docs/export.md. Each copy that is taken is recorded in the "
-            "log. A filtered file says so in its first line, and cannot be imported.",
-            content={"application/x-ndjson": TEXT, "text/csv": TEXT},
+            "Its lines are described in docs/export.md, and so is the bundle. Each copy that is "
+            "taken is recorded in the log. A filtered file says so in its first line, and cannot "
+            "be imported.",
+            content={"application/x-ndjson": TEXT, "text/csv": TEXT, "application/zip": BYTES},
             headers=("Content-Disposition",),
         )
     }
@@ -59,44 +72,34 @@ class LogExport(TenantDoor):
         _renderer("application/x-ndjson"),
         _renderer("application/jsonl"),
         _renderer("text/csv"),
+        _renderer("application/zip"),
     )
 
     def get(self, request: Request, **__: str) -> HttpResponseBase:
         """HEAD comes here too: it says what GET would send, and takes no copy."""
         ending = self.query.text("format") or "jsonl"
         if ending not in FORMATS:
-            raise invalid_parameter("format", f"must be {' or '.join(FORMATS)}.")
+            raise invalid_parameter("format", f"must be {', '.join(FORMATS)}.")
         asked = asked_of(self.query, self.tenant)
         if asked is not None:
             wanted, filters = asked.wanted, asked.filters
         else:
             wanted = wanted_of(self.query, self.tenant)
             filters = {name: text for name in ALL_FILTERS if (text := self.query.text(name))}
+        first, last = (self.query.whole(name, least=1) for name in ("from_seq", "to_seq"))
         self.head_seq()
-        chosen = export.of(self.tenant, wanted=wanted, filters=filters)
+        copy = self._copy(taking.Asked(ending, wanted, filters, first, last))
+        response = head_of(copy)
         if request.method == "HEAD":
-            return head_of(chosen, ending)
-        return copy_of(self.http_request, chosen, ending, self.context())
+            return response
+        return handed_over(self.http_request, response, copy.take(by=self.context()))
 
-
-def head_of(chosen: Export, ending: str) -> HttpResponse:
-    """The head of a copy's answer. ending: one of FORMATS."""
-    response = HttpResponse(content_type=FORMATS[ending][0])
-    response.headers["Content-Disposition"] = f'attachment; filename="{chosen.file_name(ending)}"'
-    response.headers[SEQ] = str(chosen.to_seq)
-    response.headers["X-Accel-Buffering"] = "no"  # nginx would put it all on its disk first
-    return response
-
-
-def copy_of(request: HttpRequest, chosen: Export, ending: str, by: Context) -> HttpResponseBase:
-    """The copy, which is recorded before its first byte, since one that broke off is one too. The
-    fact's own seq is beyond the part that is exported."""
-    fact = LogExported(
-        format=ending,
-        from_seq=chosen.from_seq,
-        to_seq=chosen.to_seq,
-        filters=dict(chosen.filters),
-    )
-    record(chosen.tenant.slug, fact, by=by)
-    chunks = FORMATS[ending][1]
-    return handed_over(request, head_of(chosen, ending), chunks(chosen))
+    def _copy(self, asked: taking.Asked) -> Copy:
+        try:
+            return taking.copy_of(self.tenant, asked)
+        except NoSigningKey as error:
+            raise unavailable(str(error)) from None
+        except Refused as refused:
+            name = "from_seq" if asked.from_seq else "to_seq"
+            detail = str(refused)
+            raise invalid(detail, {"parameter": name, "detail": detail}) from None

@@ -44,7 +44,7 @@ def tenant_page(
         if principal is None or not principal.may(Right.READ):
             raise Http404
         also_tell(actor=principal.actor, tenant=principal.tenant)
-        record_superuser_view(request.user, tenant, context_of(request, principal.actor))
+        record_superuser_view(principal, context_of(request, principal.actor))
         if request.session.get(REMEMBERED) != tenant:
             request.session[REMEMBERED] = tenant
         with zones.reading(zones.chosen(request, principal.time_zone).zone):

@@ -9,7 +9,8 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from events.access import Principal, Right
-from events.api.export import FORMATS, copy_of
+from events.api.export import head_of
+from events.api.handover import handed_over
 from events.facts import utc_now
 from events.log import read
 from events.moments import parse_rfc3339
@@ -18,8 +19,9 @@ from events.pages.frame import require, tenant_page
 from events.pages.timeline.asking import MOST_TYPED, asking_text
 from events.ratelimits.limiter import spend
 from events.ratelimits.scopes import Scope
-from events.transfer import export
+from events.transfer import taking
 
+FORMATS = ("jsonl", "csv")  # a bundle has a page of its own
 MAX_DIGITS = 19
 
 
@@ -44,9 +46,11 @@ def export_shown(request: HttpRequest, principal: Principal) -> HttpResponseBase
     if standing is not None and not standing.is_allowed:
         wait = standing.retry_after_seconds
         return _back(request, principal, text, f"Too many copies. Try again in {wait} s.")
-    filters = asked.filters
-    chosen = export.of(principal.tenant, to_seq=to_seq, wanted=asked.wanted, filters=filters)
-    return copy_of(request, chosen, ending, context_of(request, principal.actor))
+    copy = taking.copy_of(
+        principal.tenant, taking.Asked(ending, asked.wanted, asked.filters, to_seq=to_seq)
+    )
+    chunks = copy.take(by=context_of(request, principal.actor))
+    return handed_over(request, head_of(copy), chunks)
 
 
 def _seq(principal: Principal, request: HttpRequest) -> int | None:
