@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from events import registry
 from events.models import Tenant
@@ -16,7 +17,7 @@ from events.patterns import Pattern
 from events.query_language import Hours, Query, When, parse
 from events.query_language.query import Name, Names
 from events.wanted import OffHours, Wanted, Without
-from events.zones import zone_named
+from events.zones import is_zone
 
 
 def parsed(text: str) -> Query:
@@ -26,9 +27,12 @@ def parsed(text: str) -> Query:
 
 def asked_of(tenant: str, query: Query, now: datetime, zone: tzinfo = UTC) -> "Asked":
     """The query as somebody in the tenant asks it now, whose clock is the zone's."""
-    named = Tenant.objects.filter(slug=tenant).values_list("time_zone", flat=True)
-    hours_zone = zone_named(named.first() or "") if query.hours else UTC
-    return Asked(query, now, zone, hours_zone)
+    return Asked(query, now, zone, _zone_of(tenant) if query.hours else UTC)
+
+
+def _zone_of(tenant: str) -> tzinfo:
+    named = Tenant.objects.filter(slug=tenant).values_list("time_zone", flat=True).first() or ""
+    return ZoneInfo(named) if is_zone(named) else UTC  # where this machine does not know it
 
 
 @dataclass(frozen=True, slots=True)

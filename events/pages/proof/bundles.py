@@ -96,7 +96,7 @@ class BundleForm(forms.Form):
             agent=_pattern(patterns.get("agent")),
             actor=_pattern(patterns.get("actor")),
             correlation=_pattern(patterns.get("correlation")),
-            text=values.get("q"),
+            texts=(values["q"],) if "q" in values else (),
             **moments,
         )
         filters = {
