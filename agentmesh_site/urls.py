@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import api_docs, health, metrics, permalinks
+from agentmesh_site import api_docs, event_page, health, metrics, permalinks
 from agentmesh_site.agent_page import agent_page
 from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.integrations import views as integrations
@@ -20,8 +20,12 @@ from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
-from events.pages import log, people, routes, schemas, settings, subscriptions, tokens, zones
+from events.pages import people, routes, schemas, settings, subscriptions, tokens, zones
 from events.pages.proof import bundles, checkpoints, overview, verifications
+from events.pages.timeline import keeping
+from events.pages.timeline import views as timeline
+from events.pages.timeline.completions import completions
+from events.pages.timeline.exporting import export_shown
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
 from projections.pages import alert_rules, alerts, retention
@@ -67,8 +71,13 @@ admin_pages = [
     ),
     page(f"{AGENT}history/", time_machine, "agent_history"),
     page(f"{AGENT}<slug:command>/", agents.command, "command"),
-    page("t/<tenant:tenant>/events/", log.event_list, "events"),
-    page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
+    page("t/<tenant:tenant>/events/", timeline.event_list, "events"),
+    page("t/<tenant:tenant>/events/newer/", timeline.newer_rows, "newer_events"),
+    page("t/<tenant:tenant>/events/completions/", completions, "event_completions"),
+    page("t/<tenant:tenant>/events/export/", export_shown, "export_events"),
+    page("t/<tenant:tenant>/events/views/", keeping.save_view, "save_event_view"),
+    page("t/<tenant:tenant>/events/views/<id:view_id>/", keeping.change_view, "change_event_view"),
+    page("t/<tenant:tenant>/events/<id:event_id>/", event_page.event_page, "event"),
     page("t/<tenant:tenant>/alerts/", alerts.alert_list, "alerts"),
     page("t/<tenant:tenant>/alerts/acknowledge/", alerts.acknowledge_several, "acknowledge_alerts"),
     page("t/<tenant:tenant>/alerts/<id:alert_id>/", alerts.alert_page, "alert"),
