@@ -7,10 +7,11 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import api_docs, health, metrics, permalinks
+from agentmesh_site import api_docs, health, metrics, permalinks, task_page
 from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
+from agents.pages import erasure, new_task
 from agents.pages import views as agents
 from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
@@ -19,6 +20,7 @@ from events.api.urls import tenant_routes as event_routes
 from events.pages import log, people, routes, zones
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
+from projections.pages import tasks
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
@@ -44,6 +46,10 @@ admin_pages = [
     page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
     page("t/<tenant:tenant>/agents/<agent:agent_id>/", agents.agent_page, "agent"),
     page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
+    page("t/<tenant:tenant>/tasks/", tasks.task_list, "tasks"),
+    page("t/<tenant:tenant>/new-task/", new_task.new_task, "new_task"),
+    page("t/<tenant:tenant>/tasks/<task:task_id>/", task_page.task_page, "task"),
+    page("t/<tenant:tenant>/tasks/<task:task_id>/erase/", erasure.erase_task, "erase_task"),
     page("t/<tenant:tenant>/events/", log.event_list, "events"),
     page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
     page("t/<tenant:tenant>/members/", people.member_list, "members"),

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 
+from agents.domain.routing import Requirement
 from events.vocabulary import Capability
 
 WORDS = 2  # of a line: name and level
@@ -20,10 +21,32 @@ def capabilities_of(text: str) -> list[Capability]:
         if not words:
             continue
         level = words[-1]
-        is_number = level.isascii() and level.isdigit() and len(level) <= MAX_DIGITS
-        if len(words) != WORDS or not is_number:
+        if len(words) != WORDS or not _is_number(level):
             raise ValidationError(
                 f"needs a name and a level in line {number}, such as: translation 4"
             )
         found.append(Capability(words[0], int(level)))
     return found
+
+
+def requirements_of(text: str) -> list[Requirement]:
+    """`translation` or `translation 4`, a line each. Raises ValidationError that names the line."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        match line.split():
+            case []:
+                continue
+            case [name]:
+                found.append(Requirement(name))
+            case [name, level] if _is_number(level):
+                found.append(Requirement(name, int(level)))
+            case _:
+                raise ValidationError(
+                    f"needs a name, and perhaps the least level, in line {number}, such as: "
+                    "translation 4"
+                )
+    return found
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS

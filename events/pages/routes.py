@@ -19,6 +19,10 @@ class AgentId(TenantSlug):
     regex = "[A-Za-z0-9_-]{3,256}"
 
 
+class TaskId(TenantSlug):
+    regex = "[A-Za-z0-9][A-Za-z0-9._:-]{0,255}"
+
+
 class Id:
     """A UUID in any case; Django's own converter knows small letters only."""
 
@@ -32,7 +36,8 @@ class Id:
 
 
 def register() -> None:
-    """Make `<tenant:…>`, `<agent:…>` and `<id:…>` known to the URLs of the site."""
+    """Make `<tenant:…>`, `<agent:…>`, `<task:…>` and `<id:…>` known to the URLs of the site."""
     register_converter(TenantSlug, "tenant")
     register_converter(AgentId, "agent")
+    register_converter(TaskId, "task")
     register_converter(Id, "id")
