@@ -13,10 +13,14 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
 # Passed to pytest, for example: make test PYTEST="-k chain -x"
 # More processes than cores: many tests wait for a server, a clock or a disk.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8
+# Whoever has done its share takes from another's: see tests/order.py.
+PYTEST ?= -n $(shell expr $(CORES) + 2) --maxprocesses 8 --dist worksteal
 
 export PORT
 export PIP_NO_INPUT = 1
+# Some containers forbid Python to keep what it compiled. Each process of a run would then compile all
+# of the tests again, which takes it longer than to collect them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run setup migrate test browser-test check bench prove prove-streams fmt lock
 

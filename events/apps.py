@@ -9,6 +9,7 @@ class EventsConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from events import checks, duties, signin
+        from events.confidential import arrived
         from events.durable import registration
         from events.log import guard
         from events.verifications import sweep
@@ -17,4 +18,5 @@ class EventsConfig(AppConfig):
         checks.register_all()
         signin.listen()
         registration.listen()
+        arrived.listen()
         duties.sweep("verifications", every_seconds=sweep.EVERY_SECONDS, run=sweep.go_on)

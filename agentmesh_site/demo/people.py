@@ -9,14 +9,24 @@ from typing import NamedTuple
 
 from django.contrib.auth.models import User
 
+from agentmesh_site.demo.history import week
 from agentmesh_site.demo.logins import Logins, TokenLogin, UserLogin
 from events import accounts, tenants
+from events.facts import utc_now
 from events.log.proposal import Context
 from events.models import Event, Membership, Tenant, TenantHead, Token
 from events.tenants import Refused
+from events.transfer.importing import import_log
+from projections.alerts import rule_services
+from projections.alerts.models import Kind
+from projections.alerts.rules import Rule
 
 BY = Context(actor="system:demo")
 TENANTS = {"acme": "Acme", "globex": "Globex"}
+LIVED = "acme"  # the one with a past
+DAILY = Rule(
+    name="completion-in-a-day", kind=Kind.COMPLETION_RATE, threshold=0.975, minutes=24 * 60
+)
 TOKEN_NAME = "demo {role}"  # noqa: S105 -- a name
 AGENT = "my-agent"  # whom the token of the role agent is for: yet to be created by the newcomer
 
@@ -42,14 +52,20 @@ TOKENS = (
 )
 
 
-def settle(url: str, known: Logins) -> Logins:
+def settle(url: str, known: Logins, *, with_past: bool = True) -> Logins:
     """Make what is missing of tenants, people and tokens, and return all logins.
 
+    with_past: whether a tenant that is made begins with a week behind it, where it has one.
     Raises Refused when a tenant or an account of these names is there and not the demo's.
     """
     _refuse_what_is_not_ours()
     for slug, name in TENANTS.items():
-        if not Tenant.objects.filter(slug=slug).exists():
+        if Tenant.objects.filter(slug=slug).exists():
+            continue
+        if with_past and slug == LIVED:
+            import_log(week.tell(slug, name, utc_now()))
+            rule_services.create_rule(tenant=slug, rule=DAILY, by=BY)
+        else:
             tenants.create_tenant(slug, name)
     return Logins(
         url,

@@ -2,13 +2,14 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from agents import fleet
 from agents.models import CurrentAgent
-from tests.api.conftest import Caller, body_of
+from tests.api.conftest import Caller, People, body_of, people_of
 
 
 def walk(caller: Caller, query: str) -> list[str]:
@@ -23,8 +24,20 @@ def walk(caller: Caller, query: str) -> list[str]:
     raise AssertionError("The walk has no end.")
 
 
+STANDING: list[People] = []  # whose agents these tests of a process have in common
+
+
 @pytest.fixture
-def agents(bob: Caller) -> dict[str, Any]:
+def bob(committed_db: None, fresh_slug: Callable[[str], str]) -> Caller:
+    """Of a tenant with some agents. Whoever looks at them changes none."""
+    if not STANDING:
+        people = people_of(fresh_slug("acme"), fresh_slug("globex"))
+        employ(people.bob)
+        STANDING.append(people)
+    return STANDING[0].bob
+
+
+def employ(bob: Caller) -> None:
     skills = [{"name": "nlp", "proficiency_level": 1}, {"name": "nlp.fr", "proficiency_level": 2}]
     bob.create("aaa", name="Größe", tags=["eu", "prod"], capabilities=skills)
     bob.available("bbb", tags=["eu", "nlp"], capabilities=[{"name": "ocr", "proficiency_level": 1}])
@@ -34,7 +47,6 @@ def agents(bob: Caller) -> dict[str, Any]:
     bob.made(bob.post("/agents/ddd/health-failures", {"reason": "x"}))
     bob.create("eee", tags=["eu"])
     bob.made(bob.post("/agents/eee/terminate", {"reason": "x"}))
-    return {}
 
 
 CASES = [
@@ -68,9 +80,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("query", "expected"), CASES, ids=[query for query, _ in CASES])
-def test_a_filter_finds_what_fits_and_nothing_else(
-    bob: Caller, agents: dict[str, Any], query: str, expected: str
-) -> None:
+def test_a_filter_finds_what_fits_and_nothing_else(bob: Caller, query: str, expected: str) -> None:
     assert walk(bob, query) == expected.split()
 
 
@@ -78,7 +88,6 @@ def test_a_filter_finds_what_fits_and_nothing_else(
 @pytest.mark.parametrize("limit", [1, 2, 3, 1000])
 def test_a_walk_sees_each_agent_once(
     bob: Caller,
-    agents: dict[str, Any],
     query: str,
     limit: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -93,7 +102,7 @@ def test_a_walk_sees_each_agent_once(
 
 @pytest.mark.parametrize("query", ["tag=nobody-has-it", "status=BUSY", "q=nowhere"])
 def test_a_page_that_finds_nothing_says_how_far_it_looked(
-    bob: Caller, agents: dict[str, Any], query: str, monkeypatch: pytest.MonkeyPatch
+    bob: Caller, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet, "EXAMINED", 2)
     page = body_of(bob.get(f"/agents?{query}"))
@@ -104,7 +113,9 @@ def key_in(cursor: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
 
 
-def test_a_row_that_other_rules_made_is_not_believed(bob: Caller, agents: dict[str, Any]) -> None:
+def test_a_row_that_other_rules_made_is_not_believed(people: People) -> None:
+    bob = people.bob
+    employ(bob)
     before = body_of(bob.get("/agents"))["items"]
     CurrentAgent.objects.filter(tenant=bob.tenant).update(fold=0, state="{}")
     assert body_of(bob.get("/agents"))["items"] == before

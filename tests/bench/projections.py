@@ -78,7 +78,7 @@ def _measure_latency(tenant: str) -> None:
     print(f"| largest | {taken[-1]:.1f} |\n", flush=True)
 
 
-def fill(tenant: str, events: int) -> None:
+def fill(tenant: str, events: int, agents: int = AGENTS) -> None:
     from events.log.append import append
     from events.log.proposal import Proposal
     from events.vocabulary import AgentCreatedEvent, Capability
@@ -99,16 +99,16 @@ def fill(tenant: str, events: int) -> None:
             ],
             fleet.BY,
         )
-        for number in range(AGENTS)
+        for number in range(agents)
     ]
     append(tenant, *created)
-    for cycle in range(events // (AGENTS * CYCLE)):
+    for cycle in range(events // (agents * CYCLE)):
         version = 1 + cycle * CYCLE
         append(
             tenant,
             *(
                 Proposal("agent", f"agent-{number}", version, _cycle(number, cycle), fleet.BY)
-                for number in range(AGENTS)
+                for number in range(agents)
             ),
         )
 

@@ -60,7 +60,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
     file = tmp_path / "demo.json"
     port = free_port()
     env = own_database | {"PORT": str(port)}
-    first = started(env, "demo", "--logins", str(file))
+    first = started(env, "demo", "--logins", str(file), "--without-past")
     until(lambda: alive(f"http://127.0.0.1:{port}"), 60)
 
     told = json.loads(file.read_bytes())
@@ -76,7 +76,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
     assert {t["token"][:3] for t in told["tokens"]} == {"am_"}
     assert len(told["tokens"]) == 5  # the agents' are not the newcomer's
     until(lambda: statuses("acme") >= AT_WORK and statuses("globex"), 60)
-    twice = shell(env, "demo", "--logins", str(file))
+    twice = shell(env, "demo", "--logins", str(file), "--without-past")
     out, err = stop(first)
 
     assert (first.returncode, err) == (0, "")
@@ -87,7 +87,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
     assert "all as the log tells" in manage("rebuild", "agents", "--check").out
 
     moved = free_port()
-    second = started(env | {"PORT": str(moved)}, "demo", "--logins", str(file))
+    second = started(env | {"PORT": str(moved)}, "demo", "--logins", str(file), "--without-past")
     until(lambda: alive(f"http://127.0.0.1:{moved}"), 60)
     _, err = stop(second, signal.SIGTERM)
 
@@ -98,7 +98,7 @@ def test_a_newcomer_sees_fleets_at_work_and_a_second_start_keeps_all(
 
 
 def settle(file: Path) -> Any:
-    logins.write(file, people.settle("http://x", logins.read(file)))
+    logins.write(file, people.settle("http://x", logins.read(file), with_past=False))
     return json.loads(file.read_bytes())
 
 
@@ -133,7 +133,7 @@ def test_the_demo_takes_over_nothing_that_is_not_its_own(
     file = tmp_path / "demo.json"
 
     with pytest.raises(CommandError, match=f"(?i){there} is not the demo's. Use another database"):
-        manage("demo", "--logins", str(file))
+        manage("demo", "--logins", str(file), "--without-past")
 
     assert not file.exists()
 

@@ -32,12 +32,16 @@ class Command(PlainCommand):
             help="the file that keeps the logins (default: var/demo.json)",
         )
 
-    def run(self, *, logins: Path, **_: Any) -> None:
+        parser.add_argument(
+            "--without-past", action="store_true", help="begin with empty logs, not with a week"
+        )
+
+    def run(self, *, logins: Path, without_past: bool = False, **_: Any) -> None:
         host, port = settings.ENVIRONMENT.host, settings.ENVIRONMENT.port
         _refuse_a_taken_port(host, port)
         url = settings.PUBLIC_URL
         known = read(logins)
-        settled = people.settle(url, known)
+        settled = people.settle(url, known, with_past=not without_past)
         try:
             write(logins, settled)
         except OSError as error:
