@@ -17,9 +17,7 @@ from events.confidential.erase import is_anything_left
 from events.models import Event
 from events.pages import parameters, payloads
 from events.pages.frame import render_page, tenant_page
-from projections.tasks import queries
-
-EARLIER_SHOWN = 20
+from projections.tasks import queries, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def _attempts(tenant: str, task: Task) -> list[Tried]:
     ]
 
 
-def _key(attempt: "Attempt | queries.Attempt") -> tuple[str, datetime]:
+def _key(attempt: Attempt | rows.Attempt) -> tuple[str, datetime]:
     return attempt.agent_id, attempt.assigned_at
 
 

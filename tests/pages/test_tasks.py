@@ -15,6 +15,7 @@ from events import tenant_settings
 from events.models import Event, PayloadKey
 from events.vocabulary import Capability, Usage
 from projections.pages import tasks as task_pages
+from projections.tasks import queries as queries_of_tasks
 from projections.tasks import readmodel
 from projections.tasks.models import TaskRow
 from tests.pages.conftest import SETUP, World, text_of
@@ -106,7 +107,7 @@ def test_pages_of_tasks_follow_each_other_to_the_first(
 def test_a_task_asked_for_by_its_whole_id_is_found_however_old_it_is(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_pages.queries, "EXAMINED", 2)
+    monkeypatch.setattr(queries_of_tasks, "EXAMINED", 2)
     worked(world)
 
     assert listed(world, task="t-1") == ["t-1"]
