@@ -452,5 +452,19 @@ def test_what_an_agent_reports_stays_text(world: World) -> None:
         assert "<i>" not in text
 
 
+def test_ids_of_an_imported_log_that_have_no_address_here_are_shown_all_the_same(
+    world: World,
+) -> None:
+    TaskRow.objects.create(
+        tenant_id=world.acme, task_id="/ ?", agent_id="a/b", status="assigned",
+        assigned_at="2026-03-04T12:00:00Z", assigned_seq=1, assigned_version=1, seq=1, earlier="[]",
+    )  # fmt: skip
+
+    text = text_of(world.carol.get(world.page("tasks/")))
+
+    assert '<span class="id">/ ?</span>' in text
+    assert '<span class="id">a/b</span>' in text
+
+
 def test_requirements_are_read_a_line_each() -> None:
     assert requirements_of("a\n\n  b   4 ") == [Requirement("a"), Requirement("b", 4)]
