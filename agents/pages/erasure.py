@@ -1,8 +1,6 @@
 """Erasing the confidential payloads of one task: for admins, with a reason, and typed."""
 
-from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
@@ -12,25 +10,9 @@ from agents.domain.errors import InvalidCommand
 from agents.pages.refusals import CONFLICT, Refusal, refusal_of, refusal_of_form
 from events.access import Principal, Right
 from events.origin import context_of
-from events.pages.fields import LongText
+from events.pages.confirmation import Confirmed
 from events.pages.frame import render_page, require, tenant_page
 from events.tenants import Refused
-
-
-class EraseTask(forms.Form):
-    reason = LongText()
-    confirmation = forms.CharField(widget=forms.TextInput({"autocomplete": "off"}))
-
-    def __init__(self, task_id: str, data: object = None) -> None:
-        self.task_id = task_id
-        super().__init__(data)  # type: ignore[arg-type]  # a QueryDict
-        self.fields["reason"].help_text = "It is recorded, and stays."
-        self.fields["confirmation"].help_text = f"Type {task_id}"
-
-    def clean_confirmation(self) -> str:
-        if self.cleaned_data["confirmation"] != self.task_id:
-            raise ValidationError(f"must be the task's id, {self.task_id}.")
-        return self.task_id
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -40,8 +22,8 @@ def erase_task(request: HttpRequest, principal: Principal, task_id: str) -> Http
         raise Http404
     require(request, principal, Right.ADMINISTER)
     if request.method != "POST":
-        return _page(request, principal, EraseTask(task_id))
-    form = EraseTask(task_id, request.POST)
+        return _page(request, principal, Confirmed(expected=task_id))
+    form = Confirmed(request.POST, expected=task_id)
     if not form.is_valid():
         return _page(request, principal, form, refusal_of_form(form))
     reason = form.cleaned_data["reason"]
@@ -60,13 +42,13 @@ def erase_task(request: HttpRequest, principal: Principal, task_id: str) -> Http
 
 
 def _page(
-    request: HttpRequest, principal: Principal, form: EraseTask, refusal: Refusal | None = None
+    request: HttpRequest, principal: Principal, form: Confirmed, refusal: Refusal | None = None
 ) -> HttpResponse:
     context = {
         "title": "Erase payloads",
         "section": "tasks",
         "form": form,
-        "task_id": form.task_id,
+        "task_id": form.expected,
         "refusal": refusal,
     }
     status = refusal.status if refusal else 200

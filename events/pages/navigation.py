@@ -18,6 +18,8 @@ SECTIONS: tuple[Section, ...] = (
     Section("fleet", "Fleet", "admin:agents", "f"),
     Section("tasks", "Tasks", "admin:tasks", "k"),
     Section("timeline", "Timeline", "admin:events", "t"),
+    Section("alerts", "Alerts", "admin:alerts", "a"),
     Section("integrations", "Integrations", "admin:tokens", "i"),
-    Section("settings", "Settings", "admin:members", "s"),
+    Section("proof", "Proof", "admin:proof", "p"),
+    Section("settings", "Settings", "admin:settings", "s"),
 )

@@ -26,6 +26,11 @@ PAGES = [
     "new-task/",
     "events/",
     "events/{event}/",
+    "alerts/",
+    "proof/",
+    "proof/verifications/",
+    "proof/checkpoints/",
+    "proof/bundle/",
     "members/",
     "tokens/",
 ]

@@ -32,6 +32,11 @@ PARAMETERS = {
     "agents/": ["status", "intent", "health", "q", "after"],
     "agents/agent-1/": ["before"],
     "events/": ["type", "agent", "actor", "before"],
+    "alerts/": ["state", "rule", "agent", "before"],
+    "proof/": ["x"],
+    "proof/verifications/": ["before"],
+    "proof/checkpoints/": ["before"],
+    "proof/bundle/": ["agent", "types", "actor", "q", "since", "until", "from_seq", "to_seq"],
     "members/": ["after"],
     "tokens/": ["after"],
 }

@@ -401,13 +401,13 @@ def test_an_admin_erases_a_task_by_typing_its_id_and_saying_why(secret: World) -
     page = secret.page("tasks/t-7/erase/")
 
     offered = text_of(secret.alice.get(secret.page("tasks/t-7/")))
-    untyped = secret.alice.post(page, reason="Asked for", confirmation="t-8")
-    sent = secret.alice.post(page, reason="Asked for", confirmation="t-7")
+    untyped = secret.alice.post(page, reason="Asked for", confirm="t-8")
+    sent = secret.alice.post(page, reason="Asked for", confirm="t-7")
     after = text_of(secret.alice.get(secret.page("tasks/t-7/")))
 
     assert page in offered
     assert (untyped.status_code, sent.status_code) == (400, 302)
-    assert "must be the task&#x27;s id, t-7." in text_of(untyped)
+    assert "Type t-7, letter by letter." in text_of(untyped)
     assert "Erased: the key that opened it was destroyed." in after
     assert page not in after
     erased = secret.newest_event()
@@ -421,7 +421,7 @@ def test_erasing_is_for_admins_alone(secret: World) -> None:
     for person in (secret.bob, secret.carol):
         assert page not in text_of(person.get(secret.page("tasks/t-7/")))
         assert person.get(page).status_code == 403
-        assert person.post(page, reason="x", confirmation="t-7").status_code == 403
+        assert person.post(page, reason="x", confirm="t-7").status_code == 403
     assert not PayloadKey.objects.filter(tenant=secret.acme, wrapped=None).exists()
 
 
@@ -431,12 +431,12 @@ def test_where_nothing_is_confidential_erasing_is_not_offered_and_is_refused(
     world.busy_agent("agent-1", "t-7")
     page = world.page("tasks/t-7/erase/")
 
-    sent = world.alice.post(page, reason="x", confirmation="t-7")
+    sent = world.alice.post(page, reason="x", confirm="t-7")
 
     assert page not in text_of(world.alice.get(world.page("tasks/t-7/")))
     assert sent.status_code == 409
     assert "There is nothing confidential to erase" in text_of(sent)
-    assert world.alice.post(page, reason="x\0", confirmation="t-7").status_code == 400
+    assert world.alice.post(page, reason="x\0", confirm="t-7").status_code == 400
 
 
 def test_what_an_agent_reports_stays_text(world: World) -> None:
