@@ -7,13 +7,13 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import api_docs, event_page, health, metrics, permalinks
+from agentmesh_site import api_docs, event_page, health, metrics, permalinks, task_page
 from agentmesh_site.agent_page import agent_page
 from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.integrations import views as integrations
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
-from agents.pages import bulk, bulk_results, creation, fleet_list, importing
+from agents.pages import bulk, bulk_results, creation, erasure, fleet_list, importing, new_task
 from agents.pages import views as agents
 from agents.pages.time_machine import time_machine
 from events.api.problem import no_such_path
@@ -28,7 +28,7 @@ from events.pages.timeline.completions import completions
 from events.pages.timeline.exporting import export_shown
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
-from projections.pages import alert_rules, alerts, retention
+from projections.pages import alert_rules, alerts, retention, tasks
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
@@ -71,6 +71,10 @@ admin_pages = [
     ),
     page(f"{AGENT}history/", time_machine, "agent_history"),
     page(f"{AGENT}<slug:command>/", agents.command, "command"),
+    page("t/<tenant:tenant>/tasks/", tasks.task_list, "tasks"),
+    page("t/<tenant:tenant>/new-task/", new_task.new_task, "new_task"),
+    page("t/<tenant:tenant>/tasks/<task:task_id>/", task_page.task_page, "task"),
+    page("t/<tenant:tenant>/tasks/<task:task_id>/erase/", erasure.erase_task, "erase_task"),
     page("t/<tenant:tenant>/events/", timeline.event_list, "events"),
     page("t/<tenant:tenant>/events/newer/", timeline.newer_rows, "newer_events"),
     page("t/<tenant:tenant>/events/completions/", completions, "event_completions"),

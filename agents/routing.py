@@ -53,9 +53,19 @@ class NoAgent(Exception):
         """Whether waiting would not help."""
         return any(each.code in ("no_agents", "capability", "combination") for each in self.reasons)
 
+    @property
+    def advice(self) -> str:
+        """What to do next."""
+        if self.is_for_want_of_skill:
+            return "Require less, or add an agent that has it."
+        return "Try again when one is AVAILABLE, or add another."
+
 
 class TooManyOthers(Exception):
     """Every candidate was given another task meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("Others were first every time. Try again.")
 
 
 class _PassedOver(Exception):

@@ -39,7 +39,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """attempts: oldest first, the present one last."""
+    """attempts: oldest first, the present one last. assigned_version, ended_version: where in the
+    agent's stream it was assigned and has ended; None where `find` did not read it there."""
 
     task_id: str
     agent_id: str
@@ -53,6 +54,8 @@ class Task:
     error_code: str | None = None
     error_message: str | None = None
     earlier: Sequence[Attempt] = ()
+    assigned_version: int | None = None
+    ended_version: int | None = None
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -96,12 +99,12 @@ def find(tenant: str, task_id: str) -> Task:
         .first()
     )
     fact = read.fact(ending) if ending else None
-    if not isinstance(fact, AgentTaskCompletedEvent | AgentTaskFailedEvent):
+    if ending is None or not isinstance(fact, AgentTaskCompletedEvent | AgentTaskFailedEvent):
         raise TaskNotFound(task_id)
     if claim.status == Status.FAILED:
         # The claim keeps this attempt with the failed ones already.
         task = replace(task, earlier=task.earlier[:-1])
-    return _ended(task, fact)
+    return replace(_ended(task, fact), ended_version=ending.version)
 
 
 def holder(tenant: str, task_id: str) -> str | None:
@@ -145,6 +148,7 @@ def _assigned(claim: TaskClaim) -> Task:
         assigned_at=claim.assigned_at,
         input=assigned.input if isinstance(assigned, AgentTaskAssignedEvent) else None,
         earlier=_attempts(claim.attempts),
+        assigned_version=claim.assigned_version,
     )
 
 

@@ -54,16 +54,10 @@ def _no_agent(error: NoAgent) -> Problem:
     return Problem(
         HTTPStatus.CONFLICT,
         "no_agent",
-        f"{error} {_what_next(error)}",
+        f"{error} {error.advice}",
         reasons=[_reason_json(each) for each in error.reasons],
         errors=tuple(places),
     )
-
-
-def _what_next(error: NoAgent) -> str:
-    if error.is_for_want_of_skill:
-        return "Require less, or add an agent that has it."
-    return "Try again when one is AVAILABLE, or add another."
 
 
 def _reason_json(reason: Reason) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def erase(
     raise Refused("New payloads came in faster than they were counted. Try again.", "conflict")
 
 
+def is_anything_left(tenant: str, task_id: str) -> bool:
+    """Whether a payload of the task is confidential and can still be erased."""
+    return _covered(tenant, None, task_id).filter(wrapped__isnull=False).exists()
+
+
 def _nothing_left(tenant: str, covered: Keys, erasure: Erasure, receipt: Receipt | None) -> Erasure:
     if not covered.exists():
         what = f"task {erasure.task_id}" if erasure.task_id else f"agent {erasure.agent_id}"

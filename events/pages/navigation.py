@@ -16,6 +16,7 @@ class Section:
 SECTIONS: tuple[Section, ...] = (
     Section("dashboard", "Dashboard", "admin:dashboard", "d"),
     Section("fleet", "Fleet", "admin:agents", "f"),
+    Section("tasks", "Tasks", "admin:tasks", "k"),
     Section("timeline", "Timeline", "admin:events", "t"),
     Section("alerts", "Alerts", "admin:alerts", "a"),
     Section("integrations", "Integrations", "admin:integrations", "i"),

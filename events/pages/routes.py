@@ -25,6 +25,10 @@ class CorrelationId(TenantSlug):
     regex = "[A-Za-z0-9_-]{8,64}"
 
 
+class TaskId(TenantSlug):
+    regex = "[A-Za-z0-9][A-Za-z0-9._:-]{0,255}"
+
+
 class Id:
     """A UUID in any case; Django's own converter knows small letters only."""
 
@@ -44,10 +48,11 @@ class RuleName(TenantSlug):
 
 
 def register() -> None:
-    """Make `<tenant:…>`, `<agent:…>`, `<trace:…>`, `<id:…>` and `<rule:…>` known to the URLs of the
-    site."""
+    """Make `<tenant:…>`, `<agent:…>`, `<task:…>`, `<trace:…>`, `<id:…>` and `<rule:…>` known to the
+    URLs of the site."""
     register_converter(TenantSlug, "tenant")
     register_converter(AgentId, "agent")
+    register_converter(TaskId, "task")
     register_converter(CorrelationId, "trace")
     register_converter(Id, "id")
     register_converter(RuleName, "rule")

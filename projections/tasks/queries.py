@@ -28,6 +28,7 @@ class Wanted:
     """What to look for. agent: of whoever has the newest attempt. since is inclusive, until
     exclusive; both compare when the newest attempt's assignment was recorded."""
 
+    task: Pattern | None = None
     statuses: Collection[str] | None = None
     agent: Pattern | None = None
     since: datetime | None = None
@@ -40,7 +41,8 @@ class Wanted:
     @property
     def passes_over(self) -> bool:
         """Whether tasks have to be looked at that are not wanted then."""
-        return self.statuses is not None or (self.agent is not None and self.one_agent is None)
+        several_agents = self.agent is not None and self.one_agent is None
+        return self.task is not None or self.statuses is not None or several_agents
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def page(tenant: str, wanted: Wanted, *, limit: int, before: int | None = None) 
     fitting = candidates if lowest is None else candidates.filter(assigned_seq__gte=lowest)
     if wanted.agent is not None:
         fitting = fitting.filter(wanted.agent.condition("agent_id"))
+    if wanted.task is not None:
+        fitting = fitting.filter(wanted.task.condition("task_id"))
     if wanted.statuses is not None:
         fitting = fitting.filter(status__in=wanted.statuses)
     tasks = _read(fitting[: limit + 1])

@@ -133,7 +133,7 @@ def test_bars_of_nothing_but_zeros_are_none() -> None:
 def test_times_are_told_in_the_zone_of_whoever_looks() -> None:
     times = hours(3, zone=ZoneInfo("Asia/Kolkata"))
 
-    assert times.label(0) == "Wed 4 Mar, 17:30"
+    assert times.labels[0] == "Wed 4 Mar, 17:30"
     assert [tick.label for tick in times.ticks()][:2] == ["17:30", "18:00"]
 
 
@@ -162,7 +162,7 @@ def test_on_the_day_that_clocks_change_ticks_stay_at_round_hours() -> None:
 def test_what_is_not_over_yet_is_told_as_so_far() -> None:
     times = hours(2, now=NOON + HOUR + timedelta(minutes=5))
 
-    assert [times.label(number) for number in range(2)] == [
+    assert times.labels == [
         "Wed 4 Mar, 12:00",
         "Wed 4 Mar, 13:00 so far",
     ]
@@ -173,7 +173,7 @@ def test_single_moments_share_the_room_between_them() -> None:
     times = Times(NOON, NOON + HOUR, at, zone=UTC)
 
     assert times.stretches() == [(0.0, 0.125), (0.125, 0.5), (0.625, 0.375)]
-    assert times.label(1) == "Wed 4 Mar, 12:15:00"
+    assert times.labels[1] == "Wed 4 Mar, 12:15:00"
     assert Times(NOON, NOON + HOUR, [], zone=UTC).stretches() == []
 
 

@@ -25,7 +25,10 @@ VALUES = [
     "",
 ]
 PARAMETERS = {
-    "": ["x"],
+    "": ["x", "range"],
+    "tasks/": ["task", "status", "agent", "since", "until", "before"],
+    "tasks/t-7/": ["attempt"],
+    "new-task/": ["task_id"],
     "agents/": [
         *("status", "intent", "health", "q", "after", "before"),
         *("capability", "level", "tag"),
@@ -46,7 +49,7 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("page", PARAMETERS)
 def test_no_query_parameter_breaks_a_page(world: World, page: str) -> None:
-    world.active_agent()
+    world.busy_agent()
 
     for parameter in PARAMETERS[page]:
         for value in VALUES:
@@ -68,6 +71,10 @@ def test_broken_encodings_break_no_page(world: World, query: str) -> None:
         f"agents/{'x' * 300}/",
         "agents/agent-1/%00/",
         "agents/agent-1/pause/extra/",
+        "tasks/%00/",
+        "tasks/-t/",
+        f"tasks/{'x' * 300}/",
+        "tasks/no-such-task/",
         "events/1/",
         "events/00000000-0000-0000-0000-00000000000g/",
         "events/%00/",

@@ -52,6 +52,10 @@ PAGES: dict[str, Page] = {
     "create_agent": Page(see=OPERATORS, do=OPERATORS),
     "agent": Page(see=ALL),
     "command": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the agent
+    "tasks": Page(see=ALL),
+    "new_task": Page(see=OPERATORS, do=OPERATORS),
+    "task": Page(see=ALL),
+    "erase_task": Page(see=ADMINS, do=ADMINS),
     "events": Page(see=ALL),
     "event": Page(see=ALL),
     "members": Page(see=ALL),
@@ -160,6 +164,9 @@ def fleet(world: World) -> Fleet:
             tags=[f"{mark}-tag"],
             by=SETUP,
         )
+        to: dict[str, Any] = {"tenant": tenant, "agent_id": f"{mark}-agent", "by": SETUP}
+        services.activate_agent(**to)
+        services.assign_task(**to, task_id=f"{mark}-task")
         rule = Rule(name=f"{mark}-rule", events="AgentTask*", emails=(f"{mark}@example.com",))
         rule_services.create_rule(tenant=tenant, rule=rule, by=SETUP)
     _ = world.carol, world.mallory  # who come when they are called
@@ -174,6 +181,7 @@ def _arguments(world: World, token_id: str) -> dict[str, str]:
         "command": "activate",
         "event_id": str(world.newest_event().event_id),
         "name": "mine-rule",
+        "task_id": "mine-task",
         "token_id": token_id,
     }
 

@@ -59,6 +59,16 @@ def assigned_at(tenant: str, task_id: str) -> Any:
     return events.get(data__contains=f'"{task_id}"').recorded_at
 
 
+def test_tasks_are_found_by_how_their_ids_begin_as_they_are_written(acme: str) -> None:
+    create(acme)
+    work(acme, "a-1", "t-1", "t-2", "T-9", "t_9")
+    project(acme)
+
+    assert listed(acme, Wanted(task=Pattern((), ("t-",)))) == ["t-2", "t-1"]
+    assert listed(acme, Wanted(task=Pattern((), ("t_",)))) == ["t_9"]
+    assert listed(acme, Wanted(task=Pattern.of("t-1,T-*"))) == ["T-9", "t-1"]
+
+
 def test_tasks_are_listed_newest_first(busy: str) -> None:
     assert listed(busy) == ["t-6", "t-5", "t-4", "t-3", "t-2", "t-1"]
 

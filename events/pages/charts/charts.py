@@ -151,8 +151,8 @@ def _chart(
     is_empty: bool,
 ) -> Chart:
     rows = [
-        Line(times.label(number), [unit.tell(each.values[number]) for each in series])
-        for number in range(len(times.begins))
+        Line(label, [unit.tell(each.values[number]) for each in series])
+        for number, label in enumerate(times.labels)
     ]
     return Chart(
         chart_id=chart_id,

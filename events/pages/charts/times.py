@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Tick(NamedTuple):
     is_minor: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Times:
     """What the values of a chart are of: each of the stretch that begins at its `begins` and is so
     long; of single moments where `length` is 0.
@@ -58,8 +59,12 @@ class Times:
         edges = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), 1.0]
         return [(left, right - left) for left, right in pairwise(edges)]
 
-    def label(self, number: int) -> str:
-        """`Mon 23 Nov, 14:00`; a day is named without a time."""
+    @cached_property
+    def labels(self) -> list[str]:
+        """`Mon 23 Nov, 14:00` for each value; a day is named without a time."""
+        return [self._label(number) for number in range(len(self.begins))]
+
+    def _label(self, number: int) -> str:
         begin = self._local(self.begins[number])
         day = f"{begin:%a} {begin.day} {begin:%b}"
         if self.length >= DAY and _is_midnight(begin):

@@ -15,7 +15,7 @@ from events.models import SubscriptionCheckpoint
 from events.vocabulary import Usage
 from projections.analytics.buckets import LENGTH, Resolution, ceil, floor
 from projections.analytics.measure import ExecutionTime, Measured
-from projections.analytics.queries import BadRange, task_series, task_statistics
+from projections.analytics.queries import BadRange, failing_agents, task_series, task_statistics
 from projections.models import AgentTypeRow, TaskStatisticsRow
 from tests.projections.analytics.histories import (
     FLEET,
@@ -303,3 +303,41 @@ def test_what_a_row_is_called_says_what_it_is_of(acme: str) -> None:
         f"{acme}/a-one is writer",
         f"{acme}/a-four is of no type",
     }
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (MONDAY + 5.5 * HOUR, MONDAY + 29.2 * HOUR),
+        (MONDAY + 22 * HOUR, MONDAY + 60 * HOUR),
+        (MONDAY, MONDAY + 72 * HOUR),
+    ],
+)
+def test_those_of_which_tasks_failed_are_what_a_naive_count_says(
+    acme: str, since: datetime, until: datetime
+) -> None:
+    history = three_days(seed=9)
+    keep(acme, history)
+
+    found = failing_agents(acme, since, until, most=2)
+
+    first, end = floor(since, "hour"), ceil(until, "hour")
+    naive = {
+        agent: naively([event for event in history if event.agent_id == agent], first, end)
+        for agent in TYPES
+    }
+    failing = sorted(
+        (agent for agent in TYPES if naive[agent].failed),
+        key=lambda agent: (-naive[agent].failed, agent),
+    )
+    assert (found.since, found.until, found.number) == (first, end, len(failing))
+    assert [each.agent_id for each in found.items] == failing[:2]
+    for each in found.items:
+        own = naive[each.agent_id]
+        assert (each.completed, each.failed) == (len(own.us), own.failed)
+
+
+def test_who_failed_elsewhere_is_not_told_here(acme: str, globex: str) -> None:
+    keep(globex, [failed("a-one", MONDAY)])
+
+    assert failing_agents(acme, MONDAY, MONDAY + HOUR, most=5).items == ()
