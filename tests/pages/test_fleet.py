@@ -117,6 +117,7 @@ def test_the_fleet_as_it_was_has_a_banner_no_buttons_and_a_way_back(fleet: World
         for absent in ("data-live>", "Create agent", "Import from CSV", 'name="agent"'):
             assert absent not in text
         assert ("draining" in text) is drains
+        assert f"busy-1/history/?seq={response.context['then'].seq}" in text
         assert response.context["now"] == "?status=BUSY"
     before = fleet.bob.get(fleet.page("agents/"), seq=0)
     assert "Before the first event of the log" in text_of(before)
