@@ -6,24 +6,24 @@ from django.views.decorators.http import require_safe
 
 from agents.domain.state import Status
 from agents.pages import fleet
-from events.access import Principal, tenants_of_user
+from events.access import Principal, enterable_tenants, principal_of_user
 from events.facts import utc_now
 from events.pages import newest, parameters
 from events.pages.frame import REMEMBERED, render_page, tenant_page
 
 LATEST_EVENTS = 12
-TENANTS_ON_PAGE = 200
+TENANTS_ON_PAGE = 100
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """The dashboard of the person's tenant: the one visited last, or the only one."""
-    tenants = tenants_of_user(request.user)
     remembered = request.session.get(REMEMBERED)
-    if remembered in tenants:
+    if remembered and principal_of_user(request.user, remembered):
         return dashboard(request, remembered)
-    if len(tenants) == 1:
-        return dashboard(request, next(iter(tenants)))
+    match enterable_tenants(request.user, limit=2):
+        case [only]:
+            return dashboard(request, only.slug)
     return redirect("admin:tenants")
 
 
@@ -57,15 +57,23 @@ def bar(counts: fleet.Counts) -> list[dict[str, object]]:
 
 @require_safe
 def tenants(request: HttpRequest) -> HttpResponse:
-    """Where the person may go; `?after=` goes on."""
-    after = parameters.text(request, "after")
-    roles = [(slug, role) for slug, role in tenants_of_user(request.user).items() if slug > after]
-    shown = roles[:TENANTS_ON_PAGE]
-    more = len(roles) > TENANTS_ON_PAGE
+    """Where the person may go; `?q=` searches, `?after=` goes on."""
+    searched = parameters.text(request, "q")
+    found = enterable_tenants(
+        request.user,
+        containing=searched,
+        after=parameters.text(request, "after"),
+        limit=TENANTS_ON_PAGE + 1,
+    )
+    shown = found[:TENANTS_ON_PAGE]
+    more = len(found) > TENANTS_ON_PAGE
     context = {
         "title": "Tenants",
         "has_permission": True,
         "tenants": shown,
-        "next": parameters.link(request, after=shown[-1][0]) if more else None,
+        "searched": searched,
+        "is_first": not parameters.text(request, "after"),
+        "first": parameters.link(request, after=None),
+        "next": parameters.link(request, after=shown[-1].slug) if more else None,
     }
     return render(request, "admin/tenants.html", context)

@@ -16,9 +16,11 @@ from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
-from events.pages import log, people, routes, schemas, subscriptions, tokens, zones
+from events.pages import log, people, routes, schemas, settings, subscriptions, tokens, zones
+from events.pages.proof import bundles, checkpoints, overview, verifications
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
+from projections.pages import alert_rules, alerts, retention
 from projections.stream.urls import tenant_routes as stream_routes
 
 routes.register()
@@ -30,6 +32,8 @@ def page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPat
 
 
 _SUBSCRIPTIONS = "t/<tenant:tenant>/integrations/subscriptions"
+RULES = "t/<tenant:tenant>/settings/alert-rules/"
+RULE = f"{RULES}<rule:name>/"
 
 # Not `admin.site.urls`: Django's would bring in a change form for whatever model is registered.
 admin_pages = [
@@ -48,6 +52,29 @@ admin_pages = [
     page("t/<tenant:tenant>/agents/<agent:agent_id>/<slug:command>/", agents.command, "command"),
     page("t/<tenant:tenant>/events/", log.event_list, "events"),
     page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
+    page("t/<tenant:tenant>/alerts/", alerts.alert_list, "alerts"),
+    page("t/<tenant:tenant>/alerts/acknowledge/", alerts.acknowledge_several, "acknowledge_alerts"),
+    page("t/<tenant:tenant>/alerts/<id:alert_id>/", alerts.alert_page, "alert"),
+    page(
+        "t/<tenant:tenant>/alerts/<id:alert_id>/acknowledge/",
+        alerts.acknowledge,
+        "acknowledge_alert",
+    ),
+    page("t/<tenant:tenant>/alerts/<id:alert_id>/resolve/", alerts.resolve, "resolve_alert"),
+    page("t/<tenant:tenant>/proof/", overview.overview, "proof"),
+    page("t/<tenant:tenant>/proof/verifications/", verifications.verifications, "verifications"),
+    page(
+        "t/<tenant:tenant>/proof/verifications/<id:verification_id>/",
+        verifications.verification,
+        "verification",
+    ),
+    page("t/<tenant:tenant>/proof/checkpoints/", checkpoints.checkpoint_list, "checkpoints"),
+    page(
+        "t/<tenant:tenant>/proof/checkpoints/<int:number>/",
+        checkpoints.checkpoint_note,
+        "checkpoint_note",
+    ),
+    page("t/<tenant:tenant>/proof/bundle/", bundles.bundle, "bundle"),
     page("t/<tenant:tenant>/members/", people.member_list, "members"),
     page("t/<tenant:tenant>/members/add/", people.add_member, "add_member"),
     page("t/<tenant:tenant>/members/change/", people.change_member, "change_member"),
@@ -69,6 +96,15 @@ admin_pages = [
     page("t/<tenant:tenant>/tokens/", tokens.token_list, "tokens"),
     page("t/<tenant:tenant>/tokens/issue/", tokens.issue_token, "issue_token"),
     page("t/<tenant:tenant>/tokens/<id:token_id>/revoke/", tokens.revoke_token, "revoke_token"),
+    page("t/<tenant:tenant>/settings/", settings.general, "settings"),
+    page("t/<tenant:tenant>/settings/payloads/", settings.confidential, "confidential_payloads"),
+    page("t/<tenant:tenant>/settings/retention/", retention.retention, "retention"),
+    page(RULES, alert_rules.rule_list, "alert_rules"),
+    page("t/<tenant:tenant>/settings/new-rule/", alert_rules.create_rule, "create_alert_rule"),
+    page(RULE, alert_rules.rule_page, "alert_rule"),
+    page(f"{RULE}switch/", alert_rules.switch_rule, "switch_alert_rule"),
+    page(f"{RULE}delete/", alert_rules.delete_rule, "delete_alert_rule"),
+    page(f"{RULE}rotate-secret/", alert_rules.rotate_secret, "rotate_webhook_secret"),
     re_path(r"(?P<url>.*)$", behind_the_door(admin.site.catch_all_view), name="not_found"),
 ]
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from events import seldom
@@ -49,7 +50,8 @@ RIGHTS: dict[str, frozenset[Right]] = {
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody in one tenant. agent_id: the only agent this principal sees, for the role agent.
-    time_zone: the tenant's, by its IANA name."""
+    time_zone: the tenant's, by its IANA name. looks_in: whether it is a superuser who is no member,
+    of which the tenant's log tells."""
 
     actor: str
     tenant: str
@@ -57,6 +59,7 @@ class Principal:
     agent_id: str | None = None
     token: Token | None = None
     time_zone: str = "UTC"
+    looks_in: bool = False
 
     def may(self, right: Right) -> bool:
         return right in RIGHTS[self.role]
@@ -110,8 +113,13 @@ def principal_of_user(user: AbstractBaseUser | AnonymousUser, tenant: str) -> Pr
         return None
     actor = f"user:{user.username}"
     if user.is_superuser:
-        zone = Tenant.objects.filter(slug=tenant).values_list("time_zone", flat=True).first()
-        return None if zone is None else Principal(actor, tenant, Role.ADMIN, time_zone=zone)
+        of_user = Membership.objects.filter(tenant=tenant, user=user, suspended=False)
+        tenants = Tenant.objects.filter(slug=tenant).annotate(is_member=Exists(of_user))
+        found = tenants.values_list("time_zone", "is_member").first()
+        if found is None:
+            return None
+        zone, is_member = found
+        return Principal(actor, tenant, Role.ADMIN, time_zone=zone, looks_in=not is_member)
     memberships = Membership.objects.filter(tenant=tenant, user=user, suspended=False)
     membership = memberships.select_related("tenant").first()
     if membership is None:
@@ -136,6 +144,35 @@ def roles_of_users(users: Iterable[User], tenants: Iterable[str]) -> dict[tuple[
     return roles
 
 
+@dataclass(frozen=True, slots=True)
+class Enterable:
+    """A tenant that a person may enter. role: of the membership; None where there is none, which
+    a superuser needs not."""
+
+    slug: str
+    name: str
+    role: str | None
+
+
+def enterable_tenants(
+    user: AbstractBaseUser | AnonymousUser, *, containing: str = "", after: str = "", limit: int
+) -> list[Enterable]:
+    """Those the person may enter, in the slugs' order, after a slug; with `containing` those whose
+    slug or name contains it, in any case."""
+    if not isinstance(user, User) or not user.is_active:
+        return []
+    of_user = Membership.objects.across_tenants().filter(
+        tenant=OuterRef("slug"), user=user, suspended=False
+    )
+    tenants = Tenant.objects.annotate(role=Subquery(of_user.values("role")[:1]))
+    if not user.is_superuser:
+        tenants = tenants.filter(role__isnull=False)
+    if containing:
+        tenants = tenants.filter(Q(slug__icontains=containing) | Q(name__icontains=containing))
+    rows = tenants.filter(slug__gt=after).order_by("slug").values_list("slug", "name", "role")
+    return [Enterable(*row) for row in rows[:limit]]
+
+
 def tenants_of_user(user: AbstractBaseUser | AnonymousUser) -> dict[str, str]:
     """slug → role of every tenant the person may enter, in the slugs' order."""
     if not isinstance(user, User) or not user.is_active:
@@ -154,19 +191,20 @@ def may_enter_somewhere(user: AbstractBaseUser | AnonymousUser) -> bool:
     return user.is_superuser or memberships.exists()
 
 
-def record_superuser_view(user: AbstractBaseUser | AnonymousUser, tenant: str, by: Context) -> None:
+def record_superuser_view(principal: Principal, by: Context) -> None:
     """Note in the tenant's log that a superuser who is no member looks in: one an hour a person.
 
     Raises what recording raises: nobody looks in unseen.
     """
-    if not isinstance(user, User) or not user.is_superuser:
+    if not principal.looks_in:
         return
+    tenant = principal.tenant
     key = digest(f"viewed:{tenant}:{by.actor}").hex()
     if not seldom.is_first(key, VIEWS_EVERY_SECONDS):
         return
     try:
-        if not Membership.objects.filter(tenant=tenant, user=user, suspended=False).exists():
-            record(tenant, TenantViewedBySuperuser(username=user.username), by=by)
+        fact = TenantViewedBySuperuser(username=principal.actor.removeprefix("user:"))
+        record(tenant, fact, by=by)
     except Exception:
         seldom.take_back(key)  # the next look is to be recorded, since this one is none
         raise

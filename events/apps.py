@@ -8,7 +8,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
-        from events import checks, duties, signin
+        from events import checks, duties, idempotency, sessions, signin
         from events.confidential import arrived
         from events.durable import registration
         from events.log import guard
@@ -22,3 +22,5 @@ class EventsConfig(AppConfig):
         arrived.listen()
         duties.sweep("verifications", every_seconds=sweep.EVERY_SECONDS, run=sweep.go_on)
         duties.sweep("rebuilds", every_seconds=rebuilds.EVERY_SECONDS, run=rebuilds.go_on)
+        duties.sweep("kept-answers", every_seconds=600, run=idempotency.forget_expired)
+        duties.sweep("expired-sessions", every_seconds=3600, run=sessions.forget_expired)

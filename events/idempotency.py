@@ -20,6 +20,7 @@ from events.log.rows import How, Put
 from events.models import IdempotencyKey
 
 LIFETIME = timedelta(hours=24)
+FORGOTTEN_AT_ONCE = 1_000
 
 
 class KeyReused(ValueError):
@@ -165,6 +166,21 @@ def keep_all(tenant: str, answers: Sequence[tuple[Once, Answer]]) -> None:
         IdempotencyKey.objects.bulk_create(rows)
     except IntegrityError:
         raise AnsweredBefore from None
+
+
+def forget_expired(most: int = 50_000) -> int:
+    """Delete the answers of more than a day ago, which nobody is given any more, in all tenants, in
+    small transactions; how many, about `most` at the most."""
+    expired = IdempotencyKey.objects.across_tenants().filter(created_at__lt=utc_now() - LIFETIME)
+    forgotten = 0
+    while forgotten < most and (
+        keys := list(
+            expired.order_by("created_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]
+        )
+    ):
+        IdempotencyKey.objects.across_tenants().filter(pk__in=keys).delete()
+        forgotten += len(keys)
+    return forgotten
 
 
 @dataclass(slots=True)

@@ -43,6 +43,11 @@ class Tenant(models.Model):
     time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC", editable=False)
     # Whether new payloads of tasks are sealed; what is sealed stays so.
     confidential_payloads = models.BooleanField(default=False, db_default=False, editable=False)
+    # For how many days what is derived from the log is kept; null: for ever. The log always is.
+    minute_statistics_days = models.IntegerField(null=True, editable=False)
+    hour_statistics_days = models.IntegerField(null=True, editable=False)
+    day_statistics_days = models.IntegerField(null=True, editable=False)
+    ended_alerts_days = models.IntegerField(null=True, editable=False)
 
     class Meta:
         ordering = ("slug",)

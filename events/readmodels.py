@@ -41,6 +41,35 @@ def _touches_nothing_known(event: Any) -> Iterable[tuple[type[msgspec.Struct], K
     return ()
 
 
+class Kept(Protocol):
+    """Which rows of one generation count; those that do not may be gone, or not yet."""
+
+    def condition(self, table: type[msgspec.Struct]) -> models.Q:
+        """Of a kind of row, for the database."""
+
+    def counts(self, table: type[msgspec.Struct], key: Key) -> bool:
+        """The same of one row, by its key."""
+
+
+class Keeping(Protocol):
+    """For how long a read model's rows are kept, where that is not for ever.
+
+    From when on rows count is stored with the generation that they are of, and moves before a row
+    is deleted: so no reader takes for complete what is not, a rebuild makes no row that does not
+    count, and live rows are compared with rebuilt ones where both have them.
+    """
+
+    def begin(self, tenant: str, generation: int, *, like: int | None) -> None:
+        """Of a new generation counts what counts of the one it is `like`, or, where that is None,
+        what the tenant's settings say now."""
+
+    def kept(self, tenant: str, generation: int) -> Kept:
+        """As it is now."""
+
+    def clear(self, tenant: str, *, keep: int) -> None:
+        """Forget what was stored of other generations."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadModel:
     """name: of the projection that keeps it. tables: for each kind of row its Django model.
@@ -50,6 +79,7 @@ class ReadModel:
     finish: of a kind of row, what makes it fit for its table when a batch is written, so that in
     between it may be in a form that is cheap to change. It changes no key, leaves a finished row as
     it is, and never raises; what it makes must not depend on where a batch ends.
+    keeping: where rows are not kept for ever.
     """
 
     name: str
@@ -58,6 +88,7 @@ class ReadModel:
     key_sizes: Mapping[type[msgspec.Struct], int] | None = None
     touches: Touches = _touches_nothing_known
     finish: Mapping[type[msgspec.Struct], Finish] = field(default_factory=dict)
+    keeping: Keeping | None = None
 
     def key_fields(self, table: type[msgspec.Struct]) -> tuple[str, ...]:
         size = (self.key_sizes or {}).get(table, 1)

@@ -1,6 +1,7 @@
 """A tenant's settings: columns of its row, each change a fact on the tenant's own stream."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TypedDict, Unpack
 
 from django.conf import settings
@@ -13,13 +14,23 @@ from events.models import Event, Tenant
 from events.tenant_facts import SettingsChanged
 from events.tenants import Refused
 
+LEAST_DAYS = 7
+MOST_DAYS = 36_500
+# Of what is counted in longer buckets nothing is forgotten before what is counted in shorter ones:
+# a range is put together of both.
+STATISTICS = ("minute_statistics_days", "hour_statistics_days", "day_statistics_days")
+
 
 class Settings(TypedDict, total=False):
-    """What can be set, named as the columns of `events.models.Tenant`."""
+    """What can be set, named as the columns of `events.models.Tenant`. Days: None is for ever."""
 
     name: str
     time_zone: str
     confidential_payloads: bool
+    minute_statistics_days: int | None
+    hour_statistics_days: int | None
+    day_statistics_days: int | None
+    ended_alerts_days: int | None
 
 
 def change_settings(tenant: str, *, by: Context, **wanted: Unpack[Settings]) -> Settings:
@@ -33,6 +44,7 @@ def change_settings(tenant: str, *, by: Context, **wanted: Unpack[Settings]) -> 
         raise Refused(f"There is no tenant {tenant!r}.", "not_found")
     for setting, value in wanted.items():
         _CHECKS[setting](value)
+    _check_order({key: wanted.get(key, getattr(standing, key)) for key in STATISTICS})
     changed = {key: value for key, value in wanted.items() if getattr(standing, key) != value}
     if changed.get("confidential_payloads") and not settings.ENCRYPTION_KEYS:
         raise Refused(
@@ -76,6 +88,10 @@ def apply_settings_told(tenant: str) -> None:
     for row in facts.order_by("version").iterator():
         changed = getattr(read.fact(row), "changed", {})
         told |= {setting: value for setting, value in changed.items() if _fits(setting, value)}
+    try:
+        _check_order({key: told.get(key) for key in STATISTICS})
+    except Refused:  # not by our own service, which refuses it
+        told = {key: value for key, value in told.items() if key not in STATISTICS}
     if told:
         Tenant.objects.filter(slug=tenant).update(**told)
 
@@ -107,8 +123,33 @@ def _check_confidential(value: JSON) -> None:
         raise Refused("Payloads are confidential or they are not.", field="confidential_payloads")
 
 
+def _check_days(field: str) -> Callable[[JSON], None]:
+    def check(value: JSON) -> None:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (is_whole and LEAST_DAYS <= value <= MOST_DAYS):
+            raise Refused(
+                f"Kept for {LEAST_DAYS} to {MOST_DAYS:,} days, in whole days, or for ever.",
+                field=field,
+            )
+
+    return check
+
+
+def _check_order(days: Mapping[str, JSON]) -> None:
+    """Raises Refused where longer buckets would be forgotten before shorter ones."""
+    for shorter, longer in pairwise(STATISTICS):
+        if days[longer] is not None and (days[shorter] is None or days[shorter] > days[longer]):
+            raise Refused(
+                "Statistics by minute are kept no longer than those by hour, and those by hour no "
+                "longer than those by day: longer ranges are put together of them.",
+                field=shorter,
+                rule="statistics_kept_in_order",
+            )
+
+
 _CHECKS: dict[str, Callable[[JSON], None]] = {
     "name": _check_name,
     "time_zone": _check_time_zone,
     "confidential_payloads": _check_confidential,
+    **{field: _check_days(field) for field in (*STATISTICS, "ended_alerts_days")},
 }

@@ -1,8 +1,7 @@
 """Time zones by their IANA names, as this machine and the tzdata package know them."""
 
-from datetime import UTC, tzinfo
 from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 NOT_A_PLACE = frozenset({"localtime", "Factory"})  # the machine's own, and one that is none
 
@@ -15,8 +14,3 @@ def names() -> tuple[str, ...]:
 
 def is_zone(name: str) -> bool:
     return name in names()
-
-
-def zone_named(name: str) -> tzinfo:
-    """The zone; UTC where this machine does not know it, or knows it no longer."""
-    return ZoneInfo(name) if is_zone(name) else UTC

@@ -4,6 +4,7 @@ from django.conf import settings
 
 from events import duties
 from events.bus import event_bus
+from projections import retention
 from projections.alerts import hearing, lapses, rates
 from projections.analytics import readmodel as analytics
 from projections.fleet import readmodel as fleet
@@ -19,6 +20,7 @@ def listen() -> None:
     duties.sweep("alert-rates", every_seconds=20, run=rates.sweep)
     duties.sweep("alert-lapses", every_seconds=60, run=lapses.sweep)
     duties.sweep("notifications", every_seconds=2, run=sending.sweep)
+    duties.sweep("retention", every_seconds=retention.EVERY_SECONDS, run=retention.sweep)
     if settings.NATS_URLS:
         from projections import relay
 

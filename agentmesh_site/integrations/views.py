@@ -8,7 +8,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from agentmesh_site.health import WORKER_SECONDS
 from agentmesh_site.integrations.relay import standing
 from events.access import Principal, Right
 from events.durable.status import Condition
@@ -29,7 +28,7 @@ def overview(request: HttpRequest, principal: Principal) -> HttpResponse:
     context: dict[str, Any] = {
         "title": "Integrations",
         "unseen_seconds": unseen,
-        "is_alive": unseen is not None and unseen <= WORKER_SECONDS,
+        "is_alive": unseen is not None and unseen <= heartbeat.MISSED_SECONDS,
         **_summary(standings(tenant)),
         "relay": standing(tenant),
         "has_tokens": Token.objects.filter(tenant=tenant, revoked_at=None).exists(),

@@ -249,7 +249,7 @@ class TenantDoor(Door):
         self.principal = principal
         also_tell(actor=principal.actor, tenant=principal.tenant)
         self.count(self.who(request))
-        access.record_superuser_view(request.user, self.tenant, self.context())
+        access.record_superuser_view(self.principal, self.context())
 
     def who(self, request: Request) -> str:
         """Whose requests this one is counted among."""

@@ -33,7 +33,7 @@ from events.log import cursor, read
 from events.log.cursor import LogDamaged, Position
 from events.log.read import Told
 from events.models import Event, HeldStream, SubscriptionCheckpoint
-from events.readmodels import ReadModel
+from events.readmodels import Kept, ReadModel
 
 PAGE = 5_000
 LEASE_SECONDS = 60.0
@@ -106,7 +106,7 @@ def rebuild(
     process is killed. Raises CannotRebuild, LogDamaged."""
     if subscription.read_model is None:
         return _Rewriting(subscription, tenant, lease_seconds).rebuild(progress)
-    with _building(subscription, tenant, lease_seconds) as build:
+    with _building(subscription, tenant, lease_seconds, as_live=False) as build:
         build.fold_all(progress)
         with _live(subscription, tenant, lease_seconds) as live:
             build.fold_to(cursor.head(tenant).seq, progress)
@@ -122,7 +122,7 @@ def check(
     LogDamaged. Streams that are held now differ by what waits."""
     if subscription.read_model is None:
         return _Rewriting(subscription, tenant, LEASE_SECONDS).check(progress)
-    with _building(subscription, tenant, LEASE_SECONDS) as build:
+    with _building(subscription, tenant, LEASE_SECONDS, as_live=True) as build:
         now = lease.see(subscription.name, tenant)
         build.fold_to(now.position.seq if now else 0, progress)
         with _live(subscription, tenant, LEASE_SECONDS) as live:
@@ -134,8 +134,14 @@ def check(
 
 
 @contextmanager
-def _building(subscription: Subscription, tenant: str, lease_seconds: float) -> "Iterator[_Build]":
-    """The right to make another generation, which one process at a time has."""
+def _building(
+    subscription: Subscription, tenant: str, lease_seconds: float, *, as_live: bool
+) -> "Iterator[_Build]":
+    """The right to make another generation, which one process at a time has.
+
+    as_live: whether those rows count of it that count of the live one, however long rows are to be
+    kept from now on.
+    """
     read_model = subscription.read_model
     if read_model is None:
         raise AssertionError("unreachable: only read models have generations")
@@ -153,6 +159,9 @@ def _building(subscription: Subscription, tenant: str, lease_seconds: float) -> 
             live = lease.see(subscription.name, tenant)
             generation = live.generation if live else 1
             _clear(read_model, tenant, keep=generation)
+            if read_model.keeping:
+                like = generation if as_live else None
+                read_model.keeping.begin(tenant, generation + 1, like=like)
             yield _Build(subscription, read_model, tenant, generation + 1)
         finally:
             lease.forget(taken)
@@ -304,6 +313,8 @@ def _clear(read_model: ReadModel, tenant: str, *, keep: int) -> None:
         others = manager.filter(tenant=tenant).exclude(generation=keep)
         while keys := list(others.values_list("pk", flat=True)[:CLEARED_AT_ONCE]):
             manager.filter(tenant=tenant, pk__in=keys).delete()
+    if read_model.keeping:
+        read_model.keeping.clear(tenant, keep=keep)
 
 
 def _of(model: type[models.Model], tenant: str, generation: int) -> "models.QuerySet[Any]":
@@ -312,29 +323,45 @@ def _of(model: type[models.Model], tenant: str, generation: int) -> "models.Quer
     )
 
 
+def _condition(kept: Kept | None, table: type[msgspec.Struct]) -> models.Q:
+    return kept.condition(table) if kept else models.Q()
+
+
 def _differences(read_model: ReadModel, build: _Build, live: int) -> Iterator[Difference]:
+    keeping = read_model.keeping
+    kept = keeping.kept(build.tenant, live) if keeping else None
     for table, model in read_model.tables.items():
-        standing = dict(_not_in(read_model, table, build.tenant, live, build.generation))
-        told = dict(_not_in(read_model, table, build.tenant, build.generation, live))
+        standing = dict(_not_in(read_model, table, build, live, build.generation, kept))
+        told = dict(_not_in(read_model, table, build, build.generation, live, kept))
+        # What counts moves before rows go, so those that went meanwhile do not count any more.
+        now = keeping.kept(build.tenant, live) if keeping else None
         for key in sorted({*standing, *told}, key=str):
-            yield Difference(
-                str(model._meta.verbose_name),
-                build.tenant,
-                key,
-                standing.get(key),
-                told.get(key),
-            )
+            if now is None or now.counts(table, key):
+                yield Difference(
+                    str(model._meta.verbose_name),
+                    build.tenant,
+                    key,
+                    standing.get(key),
+                    told.get(key),
+                )
 
 
 def _not_in(
-    read_model: ReadModel, table: type[msgspec.Struct], tenant: str, one: int, other: int
+    read_model: ReadModel,
+    table: type[msgspec.Struct],
+    build: _Build,
+    one: int,
+    other: int,
+    kept: Kept | None,
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """The rows of one generation that the other has not, or not so."""
+    """The rows of one generation that the other has not, or not so; of those that count."""
     model = read_model.tables[table]
     names = table.__struct_fields__
     size = len(read_model.key_fields(table))
-    rows = _of(model, tenant, one).values_list(*names)
-    for row in rows.difference(_of(model, tenant, other).values_list(*names)):
+    counts = _condition(kept, table)
+    rows = _of(model, build.tenant, one).filter(counts).values_list(*names)
+    others = _of(model, build.tenant, other).filter(counts).values_list(*names)
+    for row in rows.difference(others):
         values = [bytes(each) if isinstance(each, memoryview) else each for each in row]
         yield tuple(values[:size]), dict(zip(names[size:], values[size:], strict=True))
 

@@ -41,6 +41,13 @@ class Rows:
         self._changed: dict[Address, None] = {}
         # As hashes, which are smaller than keys; two that are equal cost a needless question.
         self._kept: set[int] | None = set() if begins_empty else None
+        # What is made anew makes nothing that does not count. The live one writes what comes late
+        # for that: whoever deletes such rows comes again, and is asked for by every batch else.
+        self._counting = (
+            read_model.keeping.kept(tenant, generation)
+            if begins_empty and read_model.keeping
+            else None
+        )
         self._yielded: dict[Address, msgspec.Struct] = {}  # of the event that is being folded
 
     def __call__(self, table: type[Row], *key: Any) -> Row | None:
@@ -78,7 +85,7 @@ class Rows:
         by_table: dict[Table, list[msgspec.Struct]] = defaultdict(list)
         for address in self._changed:
             row = self._rows[address]
-            if row is None:
+            if row is None or (self._counting and not self._counting.counts(*address)):
                 continue
             finish = self._model.finish.get(address[0])
             if finish is not None:

@@ -31,8 +31,15 @@ class Id:
         return str(value)
 
 
+class RuleName(TenantSlug):
+    """Of an alert rule."""
+
+    regex = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
+
 def register() -> None:
-    """Make `<tenant:…>`, `<agent:…>` and `<id:…>` known to the URLs of the site."""
+    """Make `<tenant:…>`, `<agent:…>`, `<id:…>` and `<rule:…>` known to the URLs of the site."""
     register_converter(TenantSlug, "tenant")
     register_converter(AgentId, "agent")
     register_converter(Id, "id")
+    register_converter(RuleName, "rule")

@@ -56,6 +56,12 @@ def thousands(number: float | None) -> str:
 
 
 @register.filter
+def percent(ratio: float | None) -> str:
+    """`99.5 %` of 0.995; as many digits as the ratio has, at most nine."""
+    return NOTHING if ratio is None else f"{round(ratio * 100, 9):g} %"
+
+
+@register.filter
 def in_hex(value: bytes | memoryview) -> str:
     return bytes(value).hex()
 

@@ -86,7 +86,11 @@ class TaskAnalytics(ReaderDoor):
     known: ClassVar = {"GET": ("bucket", "min_seq", "since", "until")}
     parameters: ClassVar = {
         "bucket": named(RESOLUTIONS, f"`{DEFAULT}` without it."),
-        "since": Parameter(MOMENT, "From here on. Without it as far back as one usually looks."),
+        "since": Parameter(
+            MOMENT,
+            "From here on, or from when on such buckets are kept. Without it as far back as one "
+            "usually looks.",
+        ),
         "until": Parameter(MOMENT, "Up to here. Without it up to now."),
     }
     operations: ClassVar = {

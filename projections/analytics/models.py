@@ -67,3 +67,28 @@ class TaskStatisticsRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.resolution} {self.bucket} {self.kind} {self.name}".rstrip()
+
+
+class StatisticsKept(models.Model):
+    """From when on the buckets of one resolution count, in one generation of them. Those before may
+    be gone. No row: all of them count."""
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
+    generation = models.IntegerField()
+    resolution = models.CharField(max_length=6)
+    since = models.DateTimeField()
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "generation", "resolution"],
+                name="projections_statisticskept_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}: {self.resolution}s since {self.since}"

@@ -16,6 +16,9 @@ from django.utils import timezone
 
 from events.durable.status import read_up_to
 from events.generations import live
+from events.moments import rfc3339
+from events.tenant_settings import LEAST_DAYS
+from projections.analytics import keeping
 from projections.analytics.buckets import (
     LENGTH,
     RESOLUTIONS,
@@ -106,7 +109,8 @@ class CompletionRate(msgspec.Struct, frozen=True, kw_only=True):
 def task_statistics(
     tenant: str, since: datetime, until: datetime, bucket: Resolution, *, most: int = MOST_NAMED
 ) -> TaskStatistics:
-    """Everything of one range: since is rounded down to an edge of the buckets, until up.
+    """Everything of one range: since is rounded down to an edge of the buckets, until up. Where the
+    tenant keeps such buckets for a time only, the range begins no earlier than that.
 
     most: how many agents, and types, are named; the rest is said in sum. Raises BadRange for a
     range that is empty, or has more than MOST_BUCKETS.
@@ -137,6 +141,11 @@ def task_series(
         raise BadRange(
             "bucket", f"must be {' or '.join(KEPT[kind])}: no {bucket}s of {kind}s are kept."
         )
+    since = _counted_since(tenant, since, bucket)
+    if since >= until:
+        raise BadRange(
+            "until", f"must be after {rfc3339(since)}: older statistics by {bucket} are not kept."
+        )
     total, tallies = Tally(), defaultdict[datetime, Tally](Tally)
     rows = _rows(tenant, kind, Piece(bucket, since, until)).filter(name=name)
     for begin, *row in rows.values_list("bucket", *Tally.COLUMNS):
@@ -160,7 +169,7 @@ def completion_rate(
     *,
     now: datetime | None = None,
 ) -> CompletionRate:
-    """Of the last minutes, and of the one that has begun.
+    """Of the last minutes, and of the one that has begun; of fewer where fewer are kept.
 
     One small query, at most five where whole hours and days are among them. Raises BadRange for no
     minutes, or more than a year of them.
@@ -168,7 +177,7 @@ def completion_rate(
     if not 1 <= minutes <= MOST_MINUTES:
         raise BadRange("minutes", f"must be 1 to {MOST_MINUTES}.")
     now = now or timezone.now()
-    since = floor(now - timedelta(minutes=minutes), "minute")
+    since = _counted_since(tenant, floor(now - timedelta(minutes=minutes), "minute"), "minute")
     completed = failed = 0
     for piece in pieces(since, ceil(now, "minute")):
         found = _rows(tenant, "tenant", piece).aggregate(**_SUMS)
@@ -203,6 +212,13 @@ def _whole_buckets(
             f"Ask for less time{'' if bucket == 'day' else ' or for longer buckets'}.",
         )
     return since, until
+
+
+def _counted_since(tenant: str, since: datetime, bucket: Resolution) -> datetime:
+    """`since`, or the later moment from which on such buckets count, with all that are longer."""
+    if since >= timezone.now() - timedelta(days=LEAST_DAYS):
+        return since  # nobody keeps them for less
+    return max(since, keeping.live_since(tenant).get(bucket, since))
 
 
 def _breakdown(tenant: str, kind: Kind, series: Series, most: int) -> Breakdown:

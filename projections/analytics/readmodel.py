@@ -16,6 +16,7 @@ from events.facts import DomainEvent, Number
 from events.readmodels import Key, Known, ReadModel
 from events.vocabulary import AgentCreatedEvent, AgentTaskCompletedEvent
 from projections.analytics.buckets import RESOLUTIONS, Resolution, buckets_of
+from projections.analytics.keeping import StatisticsKeeping
 from projections.analytics.models import AGENT_TYPE_LENGTH, AgentTypeRow, TaskStatisticsRow
 from projections.analytics.sketch import Growing, bin_of, counted
 
@@ -156,4 +157,5 @@ analytics = ReadModel(
     key_sizes={TaskStatistics: 4},
     touches=touches,
     finish={TaskStatistics: finish},
+    keeping=StatisticsKeeping(),
 )

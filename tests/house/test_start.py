@@ -26,15 +26,18 @@ def start(command: list[str], **settings: str) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize("way", STARTS)
+WRONG = [
+    ("PORT", "abc"),
+    ("DATABASE_URL", "postgresql://bob:hunter2@host"),
+    ("AGENTMESH_COLOUR", "blue"),
+    ("AGENTMESH_HOST", "0.0.0.0"),  # noqa: S104 -- reachable, and without a secret key
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("PORT", "abc"),
-        ("DATABASE_URL", "postgresql://bob:hunter2@host"),
-        ("AGENTMESH_COLOUR", "blue"),
-        ("AGENTMESH_HOST", "0.0.0.0"),  # noqa: S104 -- reachable, and without a secret key
-    ],
+    ("way", "name", "value"),
+    # Settings are read alike however it is started: each way once, and each of them once.
+    [*(("manage.py", *wrong) for wrong in WRONG), ("asgi", *WRONG[1]), ("pytest", *WRONG[3])],
 )
 def test_a_wrong_setting_stops_the_start_with_one_line(way: str, name: str, value: str) -> None:
     stopped = start(STARTS[way], **{name: value})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from events import tenant_settings, tenants, zones
+from events import tenant_settings, tenants
 from events.models import Event, Tenant
 from events.tenants import Refused
 from tests.jobs.conftest import ALICE, manage
@@ -95,6 +95,45 @@ def test_two_who_change_one_setting_at_once_are_one_change(
     assert told(acme) == [{"time_zone": "Asia/Tokyo"}]
 
 
-def test_a_zone_that_is_not_known_here_is_utc() -> None:
-    assert str(zones.zone_named("Europe/Berlin")) == "Europe/Berlin"
-    assert [str(zones.zone_named(name)) for name in ("Mars/Olympus", "", "..")] == ["UTC"] * 3
+def test_for_how_long_things_are_kept_is_set_and_unset(acme: str) -> None:
+    options = ("--minute-statistics-days", "30", "--ended-alerts-days", "90")
+
+    said = manage("configure_tenant", acme, *options)
+    again = manage("configure_tenant", acme, "--ended-alerts-days", "for-ever")
+
+    assert said.out == (
+        f"{acme}: statistics by minute are kept for 30 days, "
+        f"alerts that are over are kept for 90 days.\n"
+    )
+    assert again.out == f"{acme}: alerts that are over are kept for ever.\n"
+    assert told(acme) == [
+        {"minute_statistics_days": 30, "ended_alerts_days": 90},
+        {"ended_alerts_days": None},
+    ]
+    with pytest.raises(CommandError, match="neither a number of whole days nor for-ever"):
+        manage("configure_tenant", acme, "--ended-alerts-days", "x")
+
+
+@pytest.mark.parametrize("days", [6, 0, -1, 36_501, 2**70, True, 7.5, "30"])
+def test_what_is_derived_is_kept_for_whole_days_within_bounds(acme: str, days: Any) -> None:
+    with pytest.raises(Refused, match="Kept for 7 to 36,500 days") as refused:
+        tenant_settings.change_settings(acme, ended_alerts_days=days, by=ALICE)
+
+    assert refused.value.field == "ended_alerts_days"
+    assert told(acme) == []
+
+
+def test_statistics_by_longer_buckets_are_kept_at_least_as_long(acme: str) -> None:
+    tenant_settings.change_settings(acme, minute_statistics_days=30, by=ALICE)
+
+    for days in (
+        {"hour_statistics_days": 29},
+        {"day_statistics_days": 29},
+        {"minute_statistics_days": None, "hour_statistics_days": 400},
+        {"hour_statistics_days": 60, "day_statistics_days": 59},
+    ):
+        with pytest.raises(Refused, match="no longer than those by"):
+            tenant_settings.change_settings(acme, **days, by=ALICE)
+
+    tenant_settings.change_settings(acme, hour_statistics_days=30, by=ALICE)
+    assert told(acme) == [{"minute_statistics_days": 30}, {"hour_statistics_days": 30}]

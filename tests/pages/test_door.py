@@ -22,6 +22,11 @@ PAGES = [
     "new-agent/",
     "events/",
     "events/{event}/",
+    "alerts/",
+    "proof/",
+    "proof/verifications/",
+    "proof/checkpoints/",
+    "proof/bundle/",
     "members/",
     "tokens/",
 ]

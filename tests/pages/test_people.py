@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.utils.html import escape
 
+from events import tenants
+from events.access import RIGHTS, Right
 from events.models import Membership
-from events.pages import people
-from tests.pages.conftest import Person, World, text_of
+from events.pages import people, rights
+from tests.pages.conftest import SETUP, Person, World, text_of
 
 ADMIN_POSTS = ["members/add/", "members/change/"]
 
@@ -28,7 +31,7 @@ def test_operators_and_auditors_see_who_has_access_and_are_offered_no_change(
     assert response.status_code == 200
     (main,) = re.findall(r"<main.*?</main>", text_of(response), re.DOTALL)
     assert "<form" not in main
-    assert world.page("members/") in text_of(person.get(world.page()))
+    assert world.page("members/") in text_of(person.get(world.page("settings/")))
 
 
 @pytest.mark.parametrize("path", ADMIN_POSTS)
@@ -72,8 +75,72 @@ def test_a_role_is_changed_a_member_suspended_let_in_and_removed(world: World) -
     assert Membership.objects.get(tenant=world.acme, user__username=world.bob.username).suspended
     world.alice.post(path, **who, do="let-in")
     assert world.bob.get(world.page()).status_code == 200
-    world.alice.post(path, **who, do="remove")
+    world.alice.post(path, **who, do="remove", confirm=world.bob.username, reason="Left us.")
     assert role_of(world, world.bob) is None
+    assert (world.newest_event().type, world.newest_event().reason) == ("MemberRemoved", "Left us.")
+
+
+@pytest.mark.parametrize("typed", [{}, {"confirm": "bob"}, {"confirm": "", "reason": "x"}])
+def test_a_member_is_removed_only_when_the_name_was_typed_and_a_reason_given(
+    world: World, typed: dict[str, str]
+) -> None:
+    response = world.alice.post(
+        world.page("members/change/"), username=world.bob.username, do="remove", **typed
+    )
+
+    assert response.status_code == 400
+    assert role_of(world, world.bob) == "operator"
+    for said in typed.values():
+        assert said in text_of(response)
+
+
+def test_the_last_admin_cannot_go_by_any_way(world: World) -> None:
+    me = world.alice.username
+    ways: list[dict[str, str]] = [
+        {"do": "role", "role": "auditor"},
+        {"do": "suspend"},
+        {"do": "remove", "confirm": me, "reason": "I leave."},
+    ]
+    for way in ways:
+        response = world.alice.post(world.page("members/change/"), username=me, **way)
+        assert response.status_code == 400
+        assert "Make somebody else an admin first." in text_of(response)
+    assert role_of(world, world.alice) == "admin"
+
+
+def test_who_lets_themself_out_is_led_outside(world: World) -> None:
+    tenants.change_member(world.acme, world.bob.username, role="admin", by=SETUP)
+
+    response = world.alice.post(
+        world.page("members/change/"), username=world.alice.username, do="suspend"
+    )
+
+    assert (response.status_code, response["Location"]) == (302, "/admin/")
+    assert world.alice.get(world.page()).status_code == 302
+
+
+def test_a_member_has_a_page_and_others_have_none(world: World) -> None:
+    page = world.page("members/change/")
+
+    found = world.alice.get(page, username=world.bob.username)
+
+    assert found.status_code == 200
+    assert "Runs the fleet" in text_of(found)
+    for username in (world.mallory.username, "no such person", "a\0b", ""):
+        assert world.alice.get(page, username=username).status_code == 404
+    assert world.bob.get(page, username=world.bob.username).status_code == 403
+
+
+def test_what_each_role_may_do_is_told_as_it_is_enforced(world: World) -> None:
+    text = re.sub(r"\s+", " ", text_of(world.carol.get(world.page("members/"))))
+
+    assert set(rights.WORDS) == set(Right)
+    for right, words in rights.WORDS.items():
+        (row,) = re.findall(
+            rf"<tr><th scope=\"row\">{re.escape(escape(words))}</th>(.*?)</tr>", text
+        )
+        said = [cell == "yes" for cell in re.findall(r"sr-only\">(yes|no)<", row)]
+        assert said == [right in RIGHTS[role] for role in rights.COLUMNS]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,24 @@
-from typing import Any
+from argparse import ArgumentTypeError
+from typing import Any, cast
 
 from django.core.management.base import CommandError, CommandParser
 
 from events.management.command import PlainCommand, check_tenant, operator
 from events.tenant_settings import Settings, change_settings
+
+FOR_EVER = "for-ever"
+KEPT = {
+    "minute-statistics-days": "statistics by minute",
+    "hour-statistics-days": "statistics by hour",
+    "day-statistics-days": "statistics by day",
+    "ended-alerts-days": "alerts that are over",
+}
+
+
+def _days(text: str) -> int | str:
+    if text == FOR_EVER or text.isdecimal():
+        return text if text == FOR_EVER else int(text[:9])
+    raise ArgumentTypeError(f"{text[:20]!r} is neither a number of whole days nor {FOR_EVER}.")
 
 
 class Command(PlainCommand):
@@ -23,6 +38,14 @@ class Command(PlainCommand):
             help="whether new inputs and results of tasks are encrypted; what is, stays so",
         )
 
+        for option, what in KEPT.items():
+            parser.add_argument(
+                f"--{option}",
+                type=_days,
+                metavar="DAYS",
+                help=f"for how many days {what} are kept, or for-ever",
+            )
+
     def run(self, *, tenant: str, **options: Any) -> None:
         wanted = _wanted(options)
         if not wanted:
@@ -33,14 +56,17 @@ class Command(PlainCommand):
 
 
 def _wanted(options: dict[str, Any]) -> Settings:
-    wanted: Settings = {}
-    if options["name"] is not None:
-        wanted["name"] = options["name"]
-    if options["time_zone"] is not None:
-        wanted["time_zone"] = options["time_zone"]
+    wanted: dict[str, Any] = {
+        setting: options[setting]
+        for setting in ("name", "time_zone", *map(_column, KEPT))
+        if options[setting] is not None
+    }
     if options["confidential_payloads"] is not None:
         wanted["confidential_payloads"] = options["confidential_payloads"] == "on"
-    return wanted
+    for column in map(_column, KEPT):
+        if wanted.get(column) == FOR_EVER:
+            wanted[column] = None
+    return cast("Settings", wanted)
 
 
 def _words(wanted: Settings) -> list[str]:
@@ -53,4 +79,12 @@ def _words(wanted: Settings) -> list[str]:
         words.append(
             f"confidential payloads are {'on' if wanted['confidential_payloads'] else 'off'}"
         )
+    for option, what in KEPT.items():
+        if (column := _column(option)) in wanted:
+            days = wanted[column]  # type: ignore[literal-required]  # a column of days
+            words.append(f"{what} are kept {'for ever' if days is None else f'for {days} days'}")
     return words
+
+
+def _column(option: str) -> str:
+    return option.replace("-", "_")

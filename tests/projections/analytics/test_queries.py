@@ -289,8 +289,9 @@ def test_the_number_of_queries_does_not_grow_with_the_range(acme: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         task_statistics(acme, MONDAY - 700 * HOUR, MONDAY + 60.5 * HOUR, "hour")
 
-    # One for the seq, one for the series, and two for each piece of agents and of types.
-    assert len(queries) == 1 + 1 + 2 * 2 * 3
+    # One for the seq, one for since when buckets are kept, one for the series, and two for each
+    # piece of agents and of types.
+    assert len(queries) == 1 + 1 + 1 + 2 * 2 * 3
 
 
 def test_what_a_row_is_called_says_what_it_is_of(acme: str) -> None:

@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("events", "0008_tenant_time_zone"),
+        ("events", "0009_retention"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("projections", "0004_relayed_log"),
+        ("projections", "0006_notices_stay"),
     ]
 
     operations = [
