@@ -121,9 +121,10 @@ def test_payloads_are_made_confidential_by_typing_the_slug_and_saying_why(
     path = world.page("settings/payloads/")
 
     refused = world.alice.post(path, payloads="on", confirm="acme", reason="The law.")
+    unsaid = world.alice.post(path, payloads="maybe", confirm=world.acme, reason="The law.")
     done = world.alice.post(path, payloads="on", confirm=world.acme, reason="The law.")
 
-    assert refused.status_code == 400
+    assert refused.status_code == unsaid.status_code == 400
     assert f"Type {world.acme}, letter by letter." in text_of(refused)
     assert done.status_code == 302
     assert tenant(world).confidential_payloads
@@ -294,6 +295,8 @@ class TestAlertRules:
     def test_a_rule_is_disabled_and_enabled(self, world: World) -> None:
         path = world.page("settings/alert-rules/agent-unhealthy/switch/")
 
+        assert world.bob.post(path).status_code == 400
+        assert self.stored(world, "agent-unhealthy").enabled
         world.bob.post(path, enabled="no")
         assert not self.stored(world, "agent-unhealthy").enabled
         world.bob.post(path, enabled="yes")
