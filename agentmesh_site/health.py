@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 OK = "ok"
 UNKNOWN = "Not asked, since the database does not answer."
-WORKER_SECONDS = 30.0  # a worker's shortest sweep comes round every two
 FRESH_SECONDS = 5.0  # what changes by a person's hand alone is not looked at for every probe
 _started = time.monotonic()
 
@@ -58,7 +57,7 @@ def _expects_a_worker() -> bool:
     """One that has just been started beside us is given the time to begin."""
     said = settings.EXPECT_WORKER
     expected = beside.is_wanted() if said is None else said
-    return expected and time.monotonic() - _started >= WORKER_SECONDS
+    return expected and time.monotonic() - _started >= heartbeat.MISSED_SECONDS
 
 
 def _outcome(check: Callable[[], str]) -> str:
@@ -109,7 +108,7 @@ def _worker() -> str:
     age = heartbeat.age_seconds()
     if age is None:
         return "No worker was ever seen. Run manage.py worker."
-    if age > WORKER_SECONDS:
+    if age > heartbeat.MISSED_SECONDS:
         return f"No worker was seen for {age:,.0f} s. Run manage.py worker."
     return OK
 

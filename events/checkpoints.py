@@ -1,6 +1,7 @@
 """Taking checkpoints of the logs here, and reading those that come back.
 
 take("acme")                  → the signed note, kept in a table too
+keep(verified)                → the same of a log that was verified just now
 read(text, trusted)           → the checkpoints of a file, each signed by one of the keys
 """
 
@@ -8,9 +9,9 @@ from collections.abc import Collection, Iterator
 
 from events import notes, signing
 from events.log.checkpoint import Checkpoint, at, read_note
-from events.log.verify import Damaged, Place, verify_since
-from events.models import SignedCheckpoint
-from events.notes import BadNote, Key
+from events.log.verify import Damaged, Place, Verified, verify_since
+from events.models import SignedCheckpoint, TenantHead
+from events.notes import BadNote, Key, Signer
 from events.signing import NoSigningKey
 
 
@@ -36,8 +37,32 @@ def take(tenant: str) -> str:
     checkpoint = at(tenant, verified.seq)
     if newest is not None and newest.log_id != checkpoint.log_id:
         raise Damaged(tenant, 0, f"the checkpoint kept at {newest.seq} is of another log.")
+    return _signed(signer, checkpoint)
+
+
+def keep(verified: Verified) -> str | None:
+    """A signed note of a log that was verified whole, from its beginning and just now; None where
+    no key signs, or where the log is no longer the one that was verified."""
+    signer = signing.signer()
+    if signer is None:
+        return None
+    try:
+        checkpoint = at(verified.tenant, verified.seq)
+    except LookupError:
+        return None
+    return _signed(signer, checkpoint) if checkpoint.hash == verified.hash else None
+
+
+def unsigned(tenant: str) -> int | None:
+    """How many events `take` would have to verify before it signs; None for no such tenant."""
+    head = TenantHead.objects.filter(tenant=tenant).values_list("seq", flat=True).first()
+    newest = next(kept(tenant), None)
+    return None if head is None else head - (newest.seq if newest else 0)
+
+
+def _signed(signer: Signer, checkpoint: Checkpoint) -> str:
     note = signer.sign(str(checkpoint))
-    row = SignedCheckpoint(tenant_id=tenant, seq=checkpoint.seq, note=note)
+    row = SignedCheckpoint(tenant_id=checkpoint.tenant, seq=checkpoint.seq, note=note)
     SignedCheckpoint.objects.bulk_create([row], ignore_conflicts=True)
     return note
 

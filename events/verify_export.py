@@ -1,29 +1,37 @@
 #!/usr/bin/env python3
-"""Checks an export of a log without AgentMesh: this one file, and Python 3.8 or newer alone.
+"""Checks an export of a log, or an audit bundle, without AgentMesh: this one file, and Python 3.8
+or newer alone.
 
     python3 verify_export.py FILE [--key VERIFIER_KEY] [--checkpoint NOTE_FILE]
 
---key          who must have signed the file's checkpoint (and NOTE_FILE's), as /api/v1/keys says;
-               needs the library `cryptography`
+FILE           what export_log wrote, or an audit bundle: the ZIP file, or the folder into which it
+               was unpacked. Without it, the bundle in whose folder this file stands as verify.py.
+--key          who must have signed the file's checkpoint, the bundle's manifest (and NOTE_FILE's),
+               as /api/v1/keys says
 --checkpoint   checkpoints of the same log that you got earlier: the file must fit them
 
 Exit code 0: the file holds. 1: it does not, and the last line says where and why. 2: nothing could
-be checked. The format is described in docs/export.md, the hashes in docs/chain.md.
+be checked. The formats are described in docs/export.md, the hashes in docs/chain.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import csv
 import hashlib
+import io
 import json
+import os
 import re
 import struct
 import sys
 import uuid
+import zipfile
+import zlib
 from datetime import date
 from functools import lru_cache
-from typing import Any, BinaryIO, Iterator, NamedTuple  # noqa: UP035 -- Python 3.8
+from typing import Any, BinaryIO, Iterator, NamedTuple, Tuple  # noqa: UP035 -- Python 3.8
 
 # fmt: off
 HEADER = (
@@ -38,13 +46,33 @@ COLUMNS = (
 WORDS = {UnicodeDecodeError: "it is not UTF-8.", json.JSONDecodeError: "it is no JSON."}
 # fmt: on
 FOOTER = ("checkpoint", "sha256")
+EVENTS, TABLE, NOTE, KEYS = "events.jsonl", "events.csv", "checkpoint.txt", "keys.txt"
+FILES = (EVENTS, TABLE, NOTE, KEYS, "verify.py")  # of a bundle, each named in its manifest
+MANIFEST, SIGNATURE = "manifest.json", "manifest.json.sig"
 WHOLE_NUMBERS = ("seq", "version", "from_seq", "to_seq", "format_version")
 MAY_BE_NULL = ("reason", "correlation_id", "causation_id", "traceparent", "origin")
 LONGEST_LINE = 64 * 1024 * 1024
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}")
 ORIGIN = re.compile(r"^\S+/tenants/([a-z0-9-]+)$", re.MULTILINE)
+BUNDLE = re.compile(r"\S+/bundles/([a-z0-9-]+)\nsha256 ([0-9a-f]{64})\n")
 DASH = "\u2014"
+LONGEST_TEXT = 1024 * 1024  # of a bundle's small files
+CHUNK = 1024 * 1024
+ZIP_BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What a bundle's manifest says beside its list of files, and of which kind.
+SAID: dict[str, Any] = {
+    "format": str, "format_version": int, "tenant": str, "name": str, "log_id": str,
+    "made_at": str, "made_by": str, "recorded_as_seq": int, "query": dict, "holds": str,
+    "from_seq": int, "to_seq": int, "events": int, "head": dict, "schemas": dict,
+    "signed_by": str, "files": list, "to_verify": list,
+}  # fmt: skip
+# Ed25519, as RFC 8032 numbers things: the field, the order of the base point, the curve's constant.
+PRIME = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+CURVE = -121665 * pow(121666, PRIME - 2, PRIME) % PRIME
+ROOT = pow(2, (PRIME - 1) // 4, PRIME)  # of -1
 
 
 class Damaged(Exception):
@@ -156,10 +184,23 @@ def parsed(raw: bytes, keys: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def split_note(note: str) -> tuple[str, tuple[tuple[str, bytes, bytes], ...]]:
+    """The body of a signed note, and its signatures. Raises ValueError."""
+    body, _, signed = note.partition("\n\n")
+    signatures = []
+    for line in signed.splitlines():
+        # No control characters in a name: it is shown on a terminal, and anybody can have put it.
+        match = re.fullmatch(rf"{DASH} ([^\s+\x00-\x1f\x7f-\x9f]+) ([A-Za-z0-9+/=]+)", line)
+        if match is None:
+            raise ValueError("below a note's empty line stand signatures alone.")
+        raw = base64.b64decode(match[2], validate=True)
+        signatures.append((match[1], raw[:4], raw[4:]))
+    return body if body.endswith("\n") else body + "\n", tuple(signatures)
+
+
 def parse_note(note: str) -> Note:
     """Raises ValueError for what is no checkpoint."""
-    body, _, signed = note.partition("\n\n")
-    body = body if body.endswith("\n") else body + "\n"
+    body, signatures = split_note(note)
     lines = body.split("\n")
     origin = ORIGIN.fullmatch(lines[0])
     if len(lines) != 6 or origin is None or not re.fullmatch(r"[0-9]{1,19}", lines[1]):  # noqa: PLR2004
@@ -167,16 +208,8 @@ def parse_note(note: str) -> Note:
     digest = base64.b64decode(lines[2], validate=True)
     if not lines[3].startswith("log_id ") or not lines[4].startswith("recorded_at "):
         raise ValueError("it is no checkpoint of a log.")
-    signatures = []
-    for line in signed.splitlines():
-        # No control characters in a name: it is shown on a terminal, and anybody can have put it.
-        match = re.fullmatch(rf"{DASH} ([^\s+\x00-\x1f\x7f-\x9f]+) ([A-Za-z0-9+/=]+)", line)
-        if match is None:
-            raise ValueError("below a checkpoint's empty line stand signatures alone.")
-        raw = base64.b64decode(match[2], validate=True)
-        signatures.append((match[1], raw[:4], raw[4:]))
     return Note(
-        origin[1], int(lines[1]), digest.hex(), lines[3][7:], lines[4][12:], body, tuple(signatures)
+        origin[1], int(lines[1]), digest.hex(), lines[3][7:], lines[4][12:], body, signatures
     )
 
 
@@ -193,27 +226,91 @@ def parse_key(verifier_key: str) -> Key:
     return Key(name, expected, raw[1:])
 
 
-def check_signatures(note: Note, keys: list[Key]) -> None:
-    """Raises Damaged unless one of the keys has signed the note, Unusable without the library."""
-    try:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    except ImportError:
-        raise Unusable(
-            "The signature cannot be checked: `pip install cryptography`, or leave --key out."
-        ) from None
+def check_signatures(note: Note, keys: list[Key]) -> Key:
+    """Whose signature is good. Raises Damaged unless one of the keys has signed the note."""
+    return signer_of(note.body, note.signatures, keys, "tenants", "the checkpoint")
+
+
+def signer_of(
+    body: str,
+    signatures: tuple[tuple[str, bytes, bytes], ...],
+    keys: list[Key],
+    of: str,
+    named: str,
+) -> Key:
     # A key vouches for the logs of its own name alone.
-    its = [key for key in keys if note.body.startswith(f"{key.name}/tenants/")]
+    its = [key for key in keys if body.startswith(f"{key.name}/{of}/")]
     by_id = {(key.name, key.id): key for key in its}
-    known = [(by_id[each[:2]], each[2]) for each in note.signatures if each[:2] in by_id]
+    known = [(by_id[each[:2]], each[2]) for each in signatures if each[:2] in by_id]
     if not known:
-        named = " or ".join(f"{key.name}+{key.id.hex()}" for key in keys)
-        raise Damaged(f"{named} has not signed the checkpoint.")
+        asked = " or ".join(f"{key.name}+{key.id.hex()}" for key in keys)
+        raise Damaged(f"{asked} has not signed {named}.")
     for key, signature in known:
-        try:
-            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.body.encode())
-        except InvalidSignature:
-            raise Damaged(f"the signature of {key.name} does not fit the checkpoint.") from None
+        if not has_signed(key.public, signature, body.encode()):
+            raise Damaged(f"the signature of {key.name} does not fit {named}.")
+    return known[0][0]
+
+
+def has_signed(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Ed25519, as RFC 8032 has it (section 5.1.7, without the cofactor, as OpenSSL does).
+
+    All that it computes with is public, so it need not hide how long it takes.
+    """
+    key, base = point(public), point((4 * pow(5, -1, PRIME) % PRIME).to_bytes(32, "little"))
+    factor = int.from_bytes(signature[32:], "little")
+    if key is None or base is None or len(signature) != 64 or factor >= ORDER:  # noqa: PLR2004
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    x, y, z, t = key
+    challenge = int.from_bytes(digest, "little") % ORDER
+    found = added(times(factor, base), times(challenge, (-x % PRIME, y, z, -t % PRIME)))
+    return packed(found) == signature[:32]
+
+
+# A point of the curve: X, Y, Z and T, of which X/Z and Y/Z are its coordinates and T is XY/Z.
+Point = Tuple[int, int, int, int]  # noqa: UP006 -- Python 3.8
+
+
+def point(packed: bytes) -> Point | None:
+    """The point that 32 bytes stand for; None when they stand for none."""
+    number = int.from_bytes(packed, "little")
+    y, is_odd = number & (2**255 - 1), number >> 255
+    if len(packed) != 32 or y >= PRIME:  # noqa: PLR2004
+        return None
+    square = (y * y - 1) * pow(CURVE * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if (x * x - square) % PRIME:
+        x = x * ROOT % PRIME
+    if (x * x - square) % PRIME or (x == 0 and is_odd):
+        return None
+    x = PRIME - x if x % 2 != is_odd else x
+    return x, y, 1, x * y % PRIME
+
+
+def packed(given: Point) -> bytes:
+    x, y, z, _ = given
+    scale = pow(z, -1, PRIME)
+    x, y = x * scale % PRIME, y * scale % PRIME
+    return (y | (x % 2) << 255).to_bytes(32, "little")
+
+
+def added(one: Point, other: Point) -> Point:
+    """Their sum; the formulas (RFC 8032, section 5.1.4) hold for a point and itself too."""
+    (x1, y1, z1, t1), (x2, y2, z2, t2) = one, other
+    a, b = (y1 - x1) * (y2 - x2) % PRIME, (y1 + x1) * (y2 + x2) % PRIME
+    c, d = 2 * CURVE * t1 * t2 % PRIME, 2 * z1 * z2 % PRIME
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
+
+
+def times(number: int, given: Point) -> Point:
+    found = (0, 1, 1, 0)
+    while number:
+        if number & 1:
+            found = added(found, given)
+        given = added(given, given)
+        number >>= 1
+    return found
 
 
 class Reading:
@@ -323,7 +420,8 @@ class Reading:
 
     def _end(self) -> Note:
         footer = parsed(self.raw, FOOTER)
-        note = parse_note(footer["checkpoint"])
+        self.note = footer["checkpoint"]
+        note = parse_note(self.note)
         header, last = self.header, self.header["to_seq"]
         whole = header["filters"] is None
         if whole and self.seq != last:
@@ -400,18 +498,232 @@ def notes_of(path: str, tenant: str) -> list[Note]:
     return notes
 
 
-def tenant_of(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
+def tenant_of(first_line: bytes) -> str:
+    try:
+        return str(json.loads(first_line.decode("utf-8"))["tenant"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+class Bundle:
+    """A bundle's files, in a ZIP or in the folder that it was unpacked into."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.archive = None
+        if not os.path.isdir(path):  # noqa: PTH112 -- one import less, here and below
+            try:
+                self.archive = zipfile.ZipFile(path)
+            except (*UNREADABLE, ValueError, struct.error):
+                raise Damaged("the ZIP file has no end: the download broke off.") from None
+            self._check_names(self.archive.namelist())
+
+    def _check_names(self, names: list[str]) -> None:
+        for name in names:
+            if name not in (*FILES, MANIFEST, SIGNATURE):
+                raise Damaged(f"{json.dumps(name)} is no file of a bundle: somebody added it.")
+            if names.count(name) > 1:
+                raise Damaged(f"{name} is in it more than once.")
+
+    def open(self, name: str) -> BinaryIO:
         try:
-            return str(json.loads(file.readline(LONGEST_LINE).decode("utf-8"))["tenant"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return ""
+            if self.archive is not None:
+                return self.archive.open(name)  # type: ignore[return-value]
+            return open(os.path.join(self.path, name), "rb")  # noqa: PTH118, PTH123
+        except (KeyError, FileNotFoundError):
+            raise Damaged(f"{name} is missing.") from None
+        except UNREADABLE:
+            raise Damaged(f"{name} cannot be unpacked: it was changed.") from None
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        with self.open(name) as file:
+            while True:
+                try:
+                    chunk = file.read(CHUNK)
+                except UNREADABLE:
+                    raise Damaged(f"{name} cannot be unpacked: it was changed.") from None
+                if not chunk:
+                    return
+                yield chunk
+
+    def small(self, name: str) -> bytes:
+        found = b""
+        for chunk in self.chunks(name):
+            found += chunk
+            if len(found) > LONGEST_TEXT:
+                raise Damaged(f"{name} is longer than any that a bundle has.")
+        return found
+
+    def text(self, name: str) -> str:
+        try:
+            return self.small(name).decode("utf-8")
+        except UnicodeDecodeError:
+            raise Damaged(f"{name} is not UTF-8.") from None
+
+    def digest(self, name: str) -> tuple[int, str]:
+        """How many bytes the file has, and their SHA-256."""
+        size, found = 0, hashlib.sha256()
+        for chunk in self.chunks(name):
+            size += len(chunk)
+            found.update(chunk)
+        return size, found.hexdigest()
+
+
+def manifest_of(bundle: Bundle) -> dict[str, Any]:
+    """What it says, once it has the form of one. Raises Damaged."""
+    try:
+        found: dict[str, Any] = json.loads(bundle.small(MANIFEST).decode("utf-8"))
+        names = [each["name"] for each in found["files"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Damaged(f"{MANIFEST} cannot be read.") from None
+    if (found.get("format"), found.get("format_version")) != ("agentmesh-audit-bundle", 1):
+        raise Damaged(f"{MANIFEST} is not that of an audit bundle of version 1.")
+    for name, kind in SAID.items():
+        if type(found.get(name)) is not kind:
+            raise Damaged(f"{MANIFEST} does not say its {name}.")
+    if sorted(map(str, names)) != sorted(FILES):
+        raise Damaged(f"{MANIFEST} does not name the files of a bundle, each once.")
+    return found
+
+
+def check_manifest(bundle: Bundle, tenant: str, keys: list[Key]) -> Key:
+    """Who signed it. Raises Damaged."""
+    try:
+        body, signatures = split_note(bundle.text(SIGNATURE))
+    except ValueError as error:
+        raise Damaged(f"{SIGNATURE}: {error}") from None
+    said = BUNDLE.fullmatch(body)
+    if said is None or said[1] != tenant:
+        raise Damaged(f"{SIGNATURE} is no signature of this bundle.")
+    if said[2] != hashlib.sha256(bundle.small(MANIFEST)).hexdigest():
+        raise Damaged(f"{MANIFEST} is not the one that was signed: it was changed.")
+    return signer_of(body, signatures, keys, "bundles", MANIFEST)
+
+
+def check_files(bundle: Bundle, manifest: dict[str, Any], earlier: list[Note]) -> Reading:
+    """Raises Damaged, with the file, and of the events the line."""
+    wrong = [
+        each["name"]
+        for each in manifest["files"]
+        if bundle.digest(each["name"]) != (each.get("bytes"), each.get("sha256"))
+    ]
+    with bundle.open(EVENTS) as file:
+        reading = Reading(file, earlier)
+        try:
+            reading.run()  # first, since it names the place
+        except Damaged as damage:
+            raise Damaged(f"{EVENTS}: {damage}") from None
+    if wrong:
+        raise Damaged(f"{wrong[0]}: its SHA-256 is not the manifest's: it was changed.")
+    header = reading.header
+    found = {"events": reading.events, "holds": held(header, manifest["head"].get("seq"))}
+    for name in ("tenant", "name", "log_id", "from_seq", "to_seq"):
+        found[name] = header[name]
+    for name, value in found.items():
+        if manifest[name] != value:
+            raise Damaged(f"{MANIFEST}: its {name} is not that of {EVENTS}.")
+    if bundle.text(NOTE) != reading.note:
+        raise Damaged(f"{NOTE} is not the checkpoint of {EVENTS}.")
+    check_table(bundle)
+    return reading
+
+
+def held(header: dict[str, Any], head: object) -> str:
+    """How much of the log the file has, in the manifest's word. head: the last seq there was."""
+    if header["filters"] is not None:
+        return "picked"
+    return "whole" if header["from_seq"] == 1 and header["to_seq"] == head else "range"
+
+
+def check_table(bundle: Bundle) -> None:
+    """The CSV tells the same events as the JSONL. Raises Damaged, with the row."""
+    csv.field_size_limit(LONGEST_LINE)
+    number = 1
+    with bundle.open(EVENTS) as events, bundle.open(TABLE) as table:
+        rows = csv.reader(io.TextIOWrapper(table, encoding="utf-8-sig", newline=""))
+        try:
+            fits = tuple(next(rows, ())) == COLUMNS
+            for line in lines_of(events):
+                event, number = json.loads(line), number + 1
+                row = next(rows, [])
+                fits = fits and len(row) == len(COLUMNS)
+                fits = fits and all(same(cell, event[name]) for cell, name in zip(row, COLUMNS))  # noqa: B905
+                if not fits:
+                    break
+            fits = fits and next(rows, None) is None
+        except (csv.Error, UnicodeDecodeError):
+            fits = False
+    if not fits:
+        raise Damaged(f"{TABLE}: row {number} does not say what {EVENTS} says.")
+
+
+def lines_of(events: BinaryIO) -> Iterator[bytes]:
+    """The events' lines of a file that was checked."""
+    events.readline(LONGEST_LINE)
+    for line in iter(lambda: events.readline(LONGEST_LINE), b""):
+        if line.startswith(b'{"checkpoint":'):
+            return
+        yield line
+
+
+def same(cell: str, value: object) -> bool:
+    """Whether the cell holds the value, with or without the apostrophe against formulas."""
+    text_ = "" if value is None else str(value)
+    return cell in (text_, f"'{text_}")
+
+
+def keys_in(bundle: Bundle) -> list[Key]:
+    lines = bundle.text(KEYS).splitlines()
+    try:
+        found = [parse_key(line) for line in lines if line and not line.startswith("#")]
+    except Unusable:
+        raise Damaged(f"{KEYS} holds what is no verifier key.") from None
+    if not found:
+        raise Damaged(f"{KEYS} holds no verifier key.")
+    return found
+
+
+def check_bundle(path: str, keys: list[Key], note_file: str | None) -> list[str]:
+    """What was found, the verdict last. Raises Damaged, Unusable, OSError."""
+    bundle = Bundle(path)
+    manifest = manifest_of(bundle)
+    tenant = manifest["tenant"]
+    trusted = keys or keys_in(bundle)
+    signer = check_manifest(bundle, tenant, trusted)
+    earlier = notes_of(note_file, tenant) if note_file else []
+    reading = check_files(bundle, manifest, earlier)
+    check_signatures(parse_note(reading.note), trusted)
+    for note in earlier if keys else ():
+        check_signatures(note, keys)
+    *before, verdict = reading.statements
+    name = f"{signer.name}+{signer.id.hex()}"
+    signed = f"good, of {name}."
+    if not keys:
+        signed = (
+            f"fits the key {name}, which came in the bundle, so that anybody can have made both. "
+            f"Give --key with the one that you got on another way."
+        )
+    # Escaped, as JSON is: whatever a terminal would obey.
+    by, at, query = (json.dumps(manifest[each]) for each in ("made_by", "made_at", "query"))
+    return [
+        f"Taken by {by} at {at}, recorded as event {manifest['recorded_as_seq']}. Query: {query}.",
+        *before,
+        f"Files: all {len(FILES)} as the manifest says; {TABLE} says what {EVENTS} says.",
+        f"Signature: {signed}",
+        verdict,
+    ]
 
 
 def check(path: str, keys: list[Key], note_file: str | None) -> list[str]:
     """What was found, the verdict last. Raises Damaged, Unusable, OSError."""
-    earlier = notes_of(note_file, tenant_of(path)) if note_file else []
+    if os.path.isdir(path):  # noqa: PTH112
+        return check_bundle(path, keys, note_file)
     with open(path, "rb") as file:  # noqa: PTH123
+        if file.read(4) in ZIP_BEGINS:
+            return check_bundle(path, keys, note_file)
+        file.seek(0)
+        earlier = notes_of(note_file, tenant_of(file.readline(LONGEST_LINE))) if note_file else []
+        file.seek(0)
         reading = Reading(file, earlier)
         note = reading.run()
     *before, verdict = reading.statements
@@ -427,7 +739,14 @@ def check(path: str, keys: list[Key], note_file: str | None) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Check an AgentMesh export without AgentMesh.")
-    parser.add_argument("file", help="what export_log wrote, or GET /export")
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    is_unpacked = os.path.exists(os.path.join(here, MANIFEST))  # noqa: PTH110, PTH118
+    parser.add_argument(
+        "file",
+        nargs="?" if is_unpacked else None,
+        default=here,
+        help="what export_log wrote, or GET /export; an audit bundle, unpacked or not",
+    )
     parser.add_argument(
         "--key", action="append", default=[], help="a verifier key; may be repeated"
     )

@@ -1,6 +1,6 @@
 """GET /export: a tenant's log as a file, whole or filtered. Each copy that is taken is a fact."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -10,21 +10,23 @@ from rest_framework.request import Request
 from events.access import Right
 from events.api.door import JSON, SEQ, TenantDoor
 from events.api.handover import handed_over
-from events.api.openapi.operation import Operation
+from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.parameters import named
-from events.api.openapi.shape import TEXT
-from events.api.problem import invalid_parameter
+from events.api.openapi.shape import TEXT, Shape, whole
+from events.api.problem import invalid, invalid_parameter, unavailable
 from events.api.timeline import FILTERS, wanted_of
 from events.ratelimits.scopes import Scope
-from events.tenant_facts import LogExported
-from events.tenants import record
-from events.transfer import export
-from events.transfer.export import Export
+from events.signing import NoSigningKey
+from events.tenants import Refused
+from events.transfer import taking
+from events.transfer.taking import Copy
 
 FORMATS = {
-    "jsonl": ("application/x-ndjson", export.jsonl),
-    "csv": ("text/csv; charset=utf-8; header=present", export.csv),
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8; header=present",
+    "bundle": "application/zip",
 }
+BYTES = Shape({"type": "string", "contentMediaType": "application/zip"})
 ALL_FILTERS = ("types", "agent", *FILTERS[1:])
 
 
@@ -37,19 +39,22 @@ class LogExport(TenantDoor):
     """GET /export"""
 
     rights: ClassVar = {"GET": Right.AUDIT}
-    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "min_seq")}
+    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "from_seq", "to_seq", "min_seq")}
     scopes: ClassVar = {"GET": Scope.EXPORT}  # HEAD takes no copy
     parameters: ClassVar = {
-        "format": named(FORMATS, "`jsonl` without it."),
+        "format": named(FORMATS, "`jsonl` without it. `bundle` is both, signed, for an audit."),
+        "from_seq": Parameter(whole(1), "The first event, the log's first without it."),
+        "to_seq": Parameter(whole(1), "The last event, the log's last without it."),
     }
     operations: ClassVar = {
         "GET": Operation(
             "export_log",
             "events",
             "The log as a file, whole or filtered",
-            "Its lines are described in docs/export.md. Each copy that is taken is recorded in the "
-            "log. A filtered file says so in its first line, and cannot be imported.",
-            content={"application/x-ndjson": TEXT, "text/csv": TEXT},
+            "Its lines are described in docs/export.md, and so is the bundle. Each copy that is "
+            "taken is recorded in the log. A filtered file says so in its first line, and cannot "
+            "be imported.",
+            content={"application/x-ndjson": TEXT, "text/csv": TEXT, "application/zip": BYTES},
             headers=("Content-Disposition",),
         )
     }
@@ -58,33 +63,33 @@ class LogExport(TenantDoor):
         _renderer("application/x-ndjson"),
         _renderer("application/jsonl"),
         _renderer("text/csv"),
+        _renderer("application/zip"),
     )
 
     def get(self, request: Request, **__: str) -> HttpResponseBase:
         """HEAD comes here too: it says what GET would send, and takes no copy."""
         ending = self.query.text("format") or "jsonl"
         if ending not in FORMATS:
-            raise invalid_parameter("format", f"must be {' or '.join(FORMATS)}.")
+            raise invalid_parameter("format", f"must be {', '.join(FORMATS)}.")
         filters = {name: text for name in ALL_FILTERS if (text := self.query.text(name))}
         wanted = wanted_of(self.query, self.query.pattern("agent"))
+        first, last = (self.query.whole(name, least=1) for name in ("from_seq", "to_seq"))
         self.head_seq()
-        chosen = export.of(self.tenant, wanted=wanted, filters=filters)
-        content_type, chunks = FORMATS[ending]
-        response = HttpResponse(content_type=content_type)
-        response.headers["Content-Disposition"] = (
-            f'attachment; filename="{chosen.file_name(ending)}"'
-        )
-        response.headers[SEQ] = str(chosen.to_seq)
+        copy = self._copy(taking.Asked(ending, wanted, filters, first, last))
+        response = HttpResponse(content_type=FORMATS[ending])
+        response.headers["Content-Disposition"] = f'attachment; filename="{copy.file_name}"'
+        response.headers[SEQ] = str(copy.export.to_seq)
         response.headers["X-Accel-Buffering"] = "no"  # nginx would put it all on its disk first
         if request.method == "HEAD":
             return response
-        self._record(chosen, ending, dict(filters))
-        return handed_over(self.http_request, response, chunks(chosen))
+        return handed_over(self.http_request, response, copy.take(by=self.context()))
 
-    def _record(self, chosen: Export, ending: str, filters: dict[str, Any]) -> None:
-        """Before the first byte, since a copy that broke off is a copy too. The fact's own seq is
-        beyond the part that is exported."""
-        fact = LogExported(
-            format=ending, from_seq=chosen.from_seq, to_seq=chosen.to_seq, filters=filters
-        )
-        record(self.tenant, fact, by=self.context())
+    def _copy(self, asked: taking.Asked) -> Copy:
+        try:
+            return taking.copy_of(self.tenant, asked)
+        except NoSigningKey as error:
+            raise unavailable(str(error)) from None
+        except Refused as refused:
+            name = "from_seq" if asked.from_seq else "to_seq"
+            detail = str(refused)
+            raise invalid(detail, {"parameter": name, "detail": detail}) from None

@@ -110,10 +110,8 @@ class Integrity(WritingDoor):
         head = read.head(self.tenant)
         if head is None:
             raise not_found()
-        asked = asking.of(self.tenant)
-        last = asked.exclude(status__in=asking.OPEN).order_by("-finished_at", "-id").first()
-        passed = asked.filter(status=Status.PASSED).order_by("-finished_at", "-id").first()
-        going_on = asked.filter(status__in=asking.OPEN).first()
+        last, passed = asking.last(self.tenant), asking.last_passed(self.tenant)
+        going_on = asking.going_on(self.tenant)
         kept = SignedCheckpoint.objects.filter(tenant=self.tenant).order_by("-seq", "-id").first()
         body = {
             "status": STATES[Status(last.status)] if last else "unverified",

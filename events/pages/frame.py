@@ -6,10 +6,11 @@ the slug of the address is turned into a principal once, here.
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from events import registry
@@ -27,17 +28,18 @@ from events.pages.navigation import SECTIONS
 from events.telling import also_tell
 
 P = ParamSpec("P")
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 REMEMBERED = "tenant"  # in the session: where the person was last
 SWITCHER = 12  # tenants in the menu of tenants, which leads to the list of all
 
 
 def tenant_page(
-    view: Callable[Concatenate[HttpRequest, Principal, P], HttpResponse],
-) -> Callable[..., HttpResponse]:
+    view: Callable[Concatenate[HttpRequest, Principal, P], Answer],
+) -> Callable[..., Answer]:
     """The view behind the tenant's door: 404 for whoever may not enter, as if there were none."""
 
     @wraps(view)
-    def enter(request: HttpRequest, tenant: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def enter(request: HttpRequest, tenant: str, *args: P.args, **kwargs: P.kwargs) -> Answer:
         principal = principal_of_user(request.user, tenant)
         if principal is None or not principal.may(Right.READ):
             raise Http404

@@ -17,6 +17,8 @@ SECTIONS: tuple[Section, ...] = (
     Section("dashboard", "Dashboard", "admin:dashboard", "d"),
     Section("fleet", "Fleet", "admin:agents", "f"),
     Section("timeline", "Timeline", "admin:events", "t"),
-    Section("integrations", "Integrations", "admin:tokens", "i"),
+    Section("alerts", "Alerts", "admin:alerts", "a"),
+    Section("integrations", "Integrations", "admin:integrations", "i"),
+    Section("proof", "Proof", "admin:proof", "p"),
     Section("settings", "Settings", "admin:settings", "s"),
 )

@@ -8,7 +8,7 @@ Between two chunks nothing is held open, so a slow reader costs no connection.
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain as joined
 
@@ -33,6 +33,8 @@ PAGE = 1_000  # events per question, at most
 FIRST_PAGE = 100
 PAGE_BYTES = 4 * 1024 * 1024  # of data in one page, judged by the page before it
 FILTERED_PAGE = 500
+
+Seen = Callable[[list[Line]], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,18 +122,23 @@ def _kept_note(tenant: str, seq: int) -> str | None:
     return notes.values_list("note", flat=True).first()
 
 
-def jsonl(export: Export) -> Iterator[bytes]:
-    """The file of this export; a chunk may be empty. Raises Damaged where the log has a hole or its
-    chain breaks."""
+def jsonl(export: Export, seen: Seen = lambda _: None) -> Iterator[bytes]:
+    """The file of this export; a chunk may be empty. seen: told of each page's events. Raises
+    Damaged where the log has a hole or its chain breaks."""
     covered = hashlib.sha256()
     for chunk in joined(
         (encoded(export.header),),
-        (b"".join(map(encoded, lines)) for lines in _pages(export)),
+        (_file_part(lines, seen) for lines in _pages(export)),
         (footer_up_to_digest(export.note),),
     ):
         covered.update(chunk)
         yield chunk
     yield footer_from_digest(covered.hexdigest())
+
+
+def _file_part(lines: list[Line], seen: Seen) -> bytes:
+    seen(lines)
+    return b"".join(map(encoded, lines))
 
 
 def csv(export: Export) -> Iterator[bytes]:

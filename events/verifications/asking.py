@@ -30,6 +30,21 @@ def of(tenant: str) -> "QuerySet[Verification]":
     return Verification.objects.filter(tenant=tenant).order_by("-requested_at", "-id")
 
 
+def going_on(tenant: str) -> Verification | None:
+    """The one that is open."""
+    return of(tenant).filter(status__in=OPEN).first()
+
+
+def last(tenant: str) -> Verification | None:
+    """The one that was finished last, whatever came of it."""
+    return of(tenant).exclude(status__in=OPEN).order_by("-finished_at", "-id").first()
+
+
+def last_passed(tenant: str) -> Verification | None:
+    passed = of(tenant).filter(status=Verification.Status.PASSED)
+    return passed.order_by("-finished_at", "-id").first()
+
+
 def _open_one(tenant: str, head: int, by: str) -> Verification:
     for _ in range(TRIES):
         found = of(tenant).filter(status__in=OPEN).first()

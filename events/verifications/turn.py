@@ -135,6 +135,7 @@ class Turn:
             checkpoints=result.checkpoints if isinstance(result, Held) else 0,
             newest_checkpoint=result.newest if isinstance(result, Held) else None,
         )
+        checkpoints.keep(verified)  # the receipt: that a log is whole is dear to know
 
     def _finish(self, status: Verification.Status, **result: Any) -> None:
         values = self._progress() | result

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from events.models import Duty
 
+MISSED_SECONDS = 30.0  # a worker's shortest sweep comes round every two
+
 
 def last_seen() -> datetime | None:
     """When any worker last showed a sign of life; None when none ever did."""
@@ -23,3 +25,9 @@ def age_seconds() -> float | None:
     """Since then. The database's clock may be a little ahead of ours: never below 0."""
     seen = last_seen()
     return None if seen is None else max(0.0, (timezone.now() - seen).total_seconds())
+
+
+def is_missed() -> bool:
+    """Whether no worker runs, as far as can be seen."""
+    age = age_seconds()
+    return age is None or age > MISSED_SECONDS

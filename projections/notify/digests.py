@@ -12,7 +12,7 @@ from django.db.models import Exists, Max, Min, OuterRef, Q
 
 from projections.alerts.models import UNRESOLVED, Alert
 from projections.notify import wording
-from projections.notify.models import UNSETTLED, Channel, Digest, Happened, Notice
+from projections.notify.models import UNSETTLED, WAITING, Channel, Digest, Happened, Notice
 from projections.notify.outbox import Target
 
 CALM = timedelta(seconds=3)
@@ -31,7 +31,7 @@ def make(now: datetime) -> int:
     )
     gathered = (
         Notice.objects.across_tenants()
-        .filter(~Exists(before))
+        .filter(WAITING, ~Exists(before))
         .values_list("tenant_id", "channel", "address")
         .annotate(first=Min("at"), last=Max("at"))
         .filter(Q(last__lte=now - CALM) | Q(first__lte=now - LONGEST))
@@ -54,7 +54,7 @@ def _make_one(tenant: str, target: Target, now: datetime) -> bool:
             # Marked first and read then: so exactly those are told that are in it, also when
             # others are noted at the same moment.
             waiting = Notice.objects.filter(
-                tenant=tenant, channel=channel, address=address, digest=None
+                WAITING, tenant=tenant, channel=channel, address=address
             )
             if not waiting.update(digest=digest.id):
                 return False
@@ -62,7 +62,6 @@ def _make_one(tenant: str, target: Target, now: datetime) -> bool:
             digest.title = wording.title(news)
             digest.body = wording.mail(news) if channel is Channel.EMAIL else wording.post(news)
             digest.save(force_insert=True)
-            Notice.objects.filter(tenant=tenant, digest=digest.id).delete()
     except IntegrityError:
         return False
     return True

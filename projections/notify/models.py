@@ -24,6 +24,7 @@ class Happened(models.TextChoices):
 
 
 UNSETTLED = models.Q(sent_at=None, given_up_at=None)
+WAITING = models.Q(digest=None)  # notices that no digest has yet
 
 
 class WebhookSecret(models.Model):
@@ -53,8 +54,9 @@ class WebhookSecret(models.Model):
 
 
 class Notice(models.Model):
-    """What happened to an alert and is to be told to one target. digest: that has it, for as long
-    as the transaction that makes the digest; then the notice is gone."""
+    """What happened to an alert and is told to one target. digest: the message that has it; null
+    while it waits for one. It stays as long as its digest, so that an alert's page can say whether
+    anybody was reached."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     channel = models.CharField(max_length=16, choices=Channel.choices)
@@ -69,7 +71,15 @@ class Notice(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["tenant", "channel", "address", "at"], name="projections_notice_target"
+                fields=["tenant", "channel", "address", "at"],
+                condition=WAITING,
+                name="projections_notice_waiting",
+            ),
+            models.Index(fields=["alert"], name="projections_notice_alert"),
+            models.Index(
+                fields=["digest"],
+                condition=models.Q(digest__isnull=False),
+                name="projections_notice_digest",
             ),
         ]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.utils import timezone
 
 from projections.alerts.models import Alert
-from projections.notify.models import UNSETTLED, Channel, Digest, Happened, Notice
+from projections.notify.models import UNSETTLED, WAITING, Channel, Digest, Happened, Notice
 
 Target = tuple[Channel, str]
 NO_LONGER_NAMED = "No rule names this address any more."
@@ -30,6 +30,6 @@ def note(alert: Alert, targets: Iterable[Target], happened: Happened) -> None:
 def forget(tenant: str, target: Target) -> None:
     """Tell this target nothing more, also nothing of what has gathered."""
     channel, address = target
-    Notice.objects.filter(tenant=tenant, channel=channel, address=address).delete()
+    Notice.objects.filter(WAITING, tenant=tenant, channel=channel, address=address).delete()
     waiting = Digest.objects.filter(UNSETTLED, tenant=tenant, channel=channel, address=address)
     waiting.update(given_up_at=timezone.now(), last_error=NO_LONGER_NAMED)

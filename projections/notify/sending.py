@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.db import transaction
 from django.db.models import Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -18,7 +19,7 @@ from django.utils import timezone
 from events.metrics import instruments
 from projections.notify import digests, secrets
 from projections.notify.carriers import NotTaken, Webhooks, send_mail
-from projections.notify.models import UNSETTLED, Channel, Digest
+from projections.notify.models import UNSETTLED, Channel, Digest, Notice
 from projections.outbound.post import Outbound
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ IN_A_SWEEP = 16
 OF_ONE_TENANT = 4
 HOLD = timedelta(minutes=5)
 KEPT = timedelta(days=30)
+FORGOTTEN_AT_ONCE = 500
 # After each attempt that failed; after the last of them there is one more. Four hours in all.
 WAITS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900, 1_800, 3_600, 7_200))
 JITTER = 0.2
@@ -38,8 +40,18 @@ def sweep(webhooks: Webhooks | None = None, now: datetime | None = None) -> int:
     now = now or timezone.now()
     made = digests.make(now)
     tried = _send_due(now, webhooks or Webhooks(Outbound()))
-    Digest.objects.across_tenants().filter(made_at__lt=now - KEPT).exclude(UNSETTLED).delete()
+    _forget(now - KEPT)
     return made + tried
+
+
+def _forget(before: datetime) -> None:
+    """What was settled and is older than that, some of it at a time."""
+    old = Digest.objects.across_tenants().filter(made_at__lt=before).exclude(UNSETTLED)
+    ids = list(old.order_by("made_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    if ids:
+        with transaction.atomic():
+            Notice.objects.across_tenants().filter(digest__in=ids).delete()
+            Digest.objects.across_tenants().filter(pk__in=ids).delete()
 
 
 def _send_due(now: datetime, webhooks: Webhooks) -> int:

@@ -1,0 +1,1 @@
+"""Pages of what others make of the log."""

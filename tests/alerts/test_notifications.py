@@ -20,9 +20,10 @@ from events.models import Event
 from projections.alerts import alert_services, hearing, rule_services, standing
 from projections.alerts.models import Alert
 from projections.alerts.rules import Rule
-from projections.notify import carriers, digests, outbox, sending
+from projections.notify import carriers, deliveries, digests, outbox, sending
 from projections.notify.carriers import Webhooks
-from projections.notify.models import UNSETTLED, Digest, Happened, Notice
+from projections.notify.deliveries import Delivery
+from projections.notify.models import UNSETTLED, WAITING, Digest, Happened, Notice
 from projections.outbound.connection import Undelivered
 from projections.outbound.post import Answer, Outbound
 from tests.alerts.fleet import (
@@ -161,7 +162,7 @@ def test_a_thousand_failures_are_one_message_to_each(acme: str, bob: str, hook: 
     assert [alert["agent_id"] for alert in data["opened"]["first"]] == [
         f"a-{number:04}" for number in range(20)
     ]
-    assert Notice.objects.filter(tenant=acme).count() == 0
+    assert Notice.objects.filter(WAITING, tenant=acme).count() == 0
 
 
 def test_while_more_comes_it_is_waited_for_but_not_for_long(acme: str, bob: str) -> None:
@@ -409,7 +410,7 @@ class TestATargetThatDoesNotTake:
 
         assert len(recorder.to(told)) == 1
         assert digest_of(acme).last_error == "No rule names this address any more."
-        assert Notice.objects.filter(tenant=acme).count() == 0
+        assert Notice.objects.filter(WAITING, tenant=acme).count() == 0
 
 
 class TestTwoWorkers:
@@ -423,7 +424,7 @@ class TestTwoWorkers:
         self._at_once(lambda: digests.make(due))
 
         assert Digest.objects.filter(tenant=acme).count() == 1
-        assert Notice.objects.filter(tenant=acme).count() == 0
+        assert Notice.objects.filter(WAITING, tenant=acme).count() == 0
 
     def test_send_it_once(self, acme: str, bob: str, due: datetime) -> None:
         digests.make(due)
@@ -553,4 +554,38 @@ def test_a_rule_without_targets_tells_nobody(acme: str) -> None:
         opened_at=timezone.now(), opened_seq=1, last_at=timezone.now(), last_seq=1),
     )  # fmt: skip
 
-    assert Notice.objects.filter(tenant=acme).count() == 0
+    assert Notice.objects.filter(WAITING, tenant=acme).count() == 0
+
+
+def test_what_was_told_of_an_alert_stays_known_as_long_as_its_message(acme: str, bob: str) -> None:
+    rule(acme, events="AgentTaskFailedEvent", emails=[bob])
+    open_many(acme, 2)
+    (alert, _) = alerts(acme)
+    assert [each.state for each in deliveries.of(alert)] == [Delivery.WAITING]
+
+    after()
+
+    (told,) = deliveries.of(alert)
+    assert (told.state, told.notice.address) == (Delivery.SENT, bob)
+    assert told.digest == digest_of(acme)
+    rule_services.delete_rule(tenant=acme, name="mine", by=ALICE)
+    assert [each.state for each in deliveries.of(alert)] == [Delivery.SENT]
+    after(sending.KEPT + LATER)
+    assert deliveries.of(alert) == []
+    assert not Notice.objects.filter(tenant=acme).exists()
+    assert not Digest.objects.filter(tenant=acme).exists()
+
+
+def test_a_message_that_nobody_takes_is_seen_until_it_is_taken(acme: str, hook: str) -> None:
+    rule(acme, events="AgentTaskFailedEvent", webhooks=[hook])
+    open_many(acme, 1)
+    (alert,) = alerts(acme)
+
+    after(recorder=Recorder([500]))
+    now = timezone.now() + FIRST
+
+    assert [each.state for each in deliveries.of(alert)] == [Delivery.FAILING]
+    assert [each.last_error for each in deliveries.in_trouble(acme, now)] == ["It answered 500."]
+    after(LATER)
+    assert [each.state for each in deliveries.of(alert)] == [Delivery.SENT]
+    assert deliveries.in_trouble(acme, now) == []

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import zipfile
 from collections.abc import Iterable
 from io import BytesIO, StringIO
 from typing import Any, cast
 
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
+from pytest_django import Settings
 
 from events.log import read
 from events.models import Event
@@ -119,6 +121,45 @@ def test_filters_mean_what_they_mean_in_the_timeline(worked: People, query: str)
         Arriving(BytesIO(file))
 
 
+def test_a_part_is_named_by_its_bounds(worked: People) -> None:
+    response = worked.carol.get("/export?from_seq=3&to_seq=5")
+
+    assert response["Content-Disposition"].endswith('-3-5.jsonl"')
+    assert seqs(file_of(response)) == [3, 4, 5]
+    assert seqs(file_of(worked.carol.get("/export?from_seq=3&to_seq=5&types=Nothing"))) == []
+
+
+def test_a_bundle_names_whoever_takes_it_and_the_fact_of_it(worked: People) -> None:
+    before = head(worked.carol)
+
+    response = worked.carol.get("/export?format=bundle&types=AgentTask*&from_seq=2")
+    file = file_of(response)
+
+    assert response["Content-Type"] == "application/zip"
+    assert response["Content-Disposition"] == (
+        f'attachment; filename="{worked.carol.tenant}-2-{before}-filtered.audit.zip"'
+    )
+    with zipfile.ZipFile(BytesIO(file)) as archive:
+        said = json.loads(archive.read("manifest.json"))
+    recorded = Event.objects.get(tenant=worked.carol.tenant, type="LogExported")
+    assert (said["made_by"], said["recorded_as_seq"]) == ("token:carol", recorded.seq)
+    assert said["query"] == {"types": "AgentTask*", "from_seq": "2"}
+    told = json.loads(recorded.data)
+    assert (told["format"], told["from_seq"], told["to_seq"]) == ("bundle", 2, before)
+    assert told["filters"] == {"types": "AgentTask*"}
+
+
+def test_without_a_key_to_sign_with_there_is_no_bundle(people: People, settings: Settings) -> None:
+    settings.SIGNING_KEY = None
+    before = head(people.carol)
+
+    response = people.carol.get("/export?format=bundle")
+
+    assert (response.status_code, body_of(response)["code"]) == (503, "unavailable")
+    assert "AGENTMESH_SIGNING_KEY" in body_of(response)["detail"]
+    assert head(people.carol) == before
+
+
 def test_a_filtered_copy_has_another_name(worked: People) -> None:
     response = worked.carol.get("/export?q=t-1")
 
@@ -150,7 +191,11 @@ def test_a_table_has_the_same_events_and_no_formulas(worked: People) -> None:
         ("limit=5", "limit"),
         ("order=desc", "order"),
         ("schema=1.0", "schema"),
-        ("from_seq=1", "from_seq"),
+        ("from_seq=0", "from_seq"),
+        ("from_seq=9999", "from_seq"),
+        ("to_seq=9999", "to_seq"),
+        ("from_seq=3&to_seq=2", "from_seq"),
+        ("format=bundle&to_seq=9999", "to_seq"),
         ("since=yesterday", "since"),
         ("types=,", "types"),
         ("agent=a*b", "agent"),
@@ -183,7 +228,13 @@ def test_who_may_not_takes_no_copy_and_is_recorded(worked: People) -> None:
 
 
 def test_what_accepts_tables_or_lines_is_answered(people: People) -> None:
-    for accepted in ("text/csv", "application/x-ndjson", "application/json", "text/html,*/*;q=0.8"):
+    for accepted in (
+        "text/csv",
+        "application/zip",
+        "application/x-ndjson",
+        "application/json",
+        "text/html,*/*;q=0.8",
+    ):
         assert people.carol.request("HEAD", "/export", Accept=accepted).status_code == 200
     assert people.carol.request("HEAD", "/export", Accept="text/html").status_code == 406
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from agentmesh_site import health
 from events.log import guard
 from events.models import Duty
+from events.worker import heartbeat
 
 pytestmark = pytest.mark.usefixtures("committed_db", "nothing_remembered", "seen_worker")
 
@@ -77,7 +78,7 @@ def test_a_worker_that_is_missed_is_told_and_keeps_nobody_from_serving() -> None
 def test_where_a_worker_is_expected_its_absence_is_not_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health, "_started", health._started - health.WORKER_SECONDS)
+    monkeypatch.setattr(health, "_started", health._started - heartbeat.MISSED_SECONDS)
 
     status, said = answer()
 

@@ -27,10 +27,17 @@ VALUES = [
 PARAMETERS = {
     "": ["x"],
     "agents/": ["status", "intent", "health", "q", "after"],
-    "agents/agent-1/": ["before"],
+    "agents/agent-1/timeline/": ["before"],
+    "agents/agent-1/history/": ["version", "at", "compare"],
     "events/": ["type", "agent", "actor", "before"],
+    "alerts/": ["state", "rule", "agent", "before"],
+    "proof/": ["x"],
+    "proof/verifications/": ["before"],
+    "proof/checkpoints/": ["before"],
+    "proof/bundle/": ["agent", "types", "actor", "q", "since", "until", "from_seq", "to_seq"],
     "members/": ["after"],
-    "tokens/": ["after"],
+    "tokens/": ["after", "state", "role"],
+    "integrations/schemas/": ["q"],
 }
 
 
