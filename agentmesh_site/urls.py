@@ -7,20 +7,25 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from agentmesh_site import api_docs, health, metrics, permalinks
+from agentmesh_site import api_docs, event_page, health, metrics, permalinks
 from agentmesh_site.agent_page import agent_page
 from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.integrations import views as integrations
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
+from agents.pages import bulk, bulk_results, creation, fleet_list, importing
 from agents.pages import views as agents
 from agents.pages.time_machine import time_machine
 from events.api.problem import no_such_path
 from events.api.problem_types import problem_type
 from events.api.urls import api_routes as plain_routes
 from events.api.urls import tenant_routes as event_routes
-from events.pages import log, people, routes, schemas, settings, subscriptions, tokens, zones
+from events.pages import people, routes, schemas, settings, subscriptions, tokens, zones
 from events.pages.proof import bundles, checkpoints, overview, verifications
+from events.pages.timeline import keeping
+from events.pages.timeline import views as timeline
+from events.pages.timeline.completions import completions
+from events.pages.timeline.exporting import export_shown
 from projections.api.urls import api_routes as open_projection_routes
 from projections.api.urls import tenant_routes as projection_routes
 from projections.pages import alert_rules, alerts, retention
@@ -50,8 +55,14 @@ admin_pages = [
     page("tenants/", dashboard.tenants, "tenants"),
     page("times/", zones.choose, "times"),
     page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
-    page("t/<tenant:tenant>/agents/", agents.agent_list, "agents"),
-    page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
+    page("t/<tenant:tenant>/agents/", fleet_list.agent_list, "agents"),
+    page("t/<tenant:tenant>/new-agent/", creation.create_agent, "create_agent"),
+    page("t/<tenant:tenant>/bulk/", bulk.rehearsal, "bulk"),
+    page("t/<tenant:tenant>/bulk/do/", bulk.carry_out, "bulk_do"),
+    page("t/<tenant:tenant>/bulk/<trace:correlation>/", bulk_results.results, "bulk_result"),
+    page("t/<tenant:tenant>/import/", importing.check, "import_agents"),
+    page("t/<tenant:tenant>/import/do/", importing.create, "import_do"),
+    page("t/<tenant:tenant>/import/sample.csv", importing.sample, "import_sample"),
     page(AGENT, agent_page, "agent"),
     page(
         "t/<tenant:tenant>/agents/<agent:agent_id>/timeline/",
@@ -60,8 +71,13 @@ admin_pages = [
     ),
     page(f"{AGENT}history/", time_machine, "agent_history"),
     page(f"{AGENT}<slug:command>/", agents.command, "command"),
-    page("t/<tenant:tenant>/events/", log.event_list, "events"),
-    page("t/<tenant:tenant>/events/<id:event_id>/", log.event_page, "event"),
+    page("t/<tenant:tenant>/events/", timeline.event_list, "events"),
+    page("t/<tenant:tenant>/events/newer/", timeline.newer_rows, "newer_events"),
+    page("t/<tenant:tenant>/events/completions/", completions, "event_completions"),
+    page("t/<tenant:tenant>/events/export/", export_shown, "export_events"),
+    page("t/<tenant:tenant>/events/views/", keeping.save_view, "save_event_view"),
+    page("t/<tenant:tenant>/events/views/<id:view_id>/", keeping.change_view, "change_event_view"),
+    page("t/<tenant:tenant>/events/<id:event_id>/", event_page.event_page, "event"),
     page("t/<tenant:tenant>/alerts/", alerts.alert_list, "alerts"),
     page("t/<tenant:tenant>/alerts/acknowledge/", alerts.acknowledge_several, "acknowledge_alerts"),
     page("t/<tenant:tenant>/alerts/<id:alert_id>/", alerts.alert_page, "alert"),

@@ -108,6 +108,14 @@ class Event(models.Model):
                 name="events_event_version",
             ),
         ]
+        # Only events that name a cause are in it, so the others pay nothing for it.
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant", "causation_id", "seq"],
+                condition=models.Q(causation_id__isnull=False),
+                name="events_event_cause",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.tenant_id}/{self.seq} {self.type}"

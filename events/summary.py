@@ -117,6 +117,8 @@ def _exported(e: tenant_facts.LogExported) -> str:
     low = "the beginning" if e.from_seq is None else f"seq {e.from_seq:,}"
     high = "the end" if e.to_seq is None else f"seq {e.to_seq:,}"
     by = f", filtered by {', '.join(map(name, list(e.filters)[:FIRST]))}" if e.filters else ""
+    if isinstance(query := e.filters.get("query"), str):
+        by = f", what fits {name(query)}"
     return _did(e, "exported", "the log", f" as {name(e.format)} from {low} to {high}{by}")
 
 

@@ -177,6 +177,15 @@ CASES: dict[str, tuple[Fact, str]] = {
         tenant_facts.LogExported(format="jsonl", from_seq=7, to_seq=None, filters={"types": "A*"}),
         "alice exported the log as jsonl from seq 7 to the end, filtered by types",
     ),
+    "asked": (
+        tenant_facts.LogExported(
+            format="csv",
+            from_seq=1,
+            to_seq=9,
+            filters={"query": "-type:Agent*", "hours_zone": "UTC"},
+        ),
+        "alice exported the log as csv from seq 1 to seq 9, what fits -type:Agent*",
+    ),
     "erased": (
         tenant_facts.PayloadErased(agent_id=None, task_id="t-9", reason="asked for"),
         "alice erased payloads of task t-9: asked for",
