@@ -102,9 +102,9 @@ def confidential(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Payloads are sealed from now on, or no longer: `payloads` says which, on or off."""
     require(request, principal, Right.ADMINISTER)
     tenant = Tenant.objects.get(slug=principal.tenant)
-    wanted = request.POST.get("payloads") == "on"
+    wanted = {"on": True, "off": False}.get(request.POST.get("payloads", ""))
     form = Confirmed(request.POST, expected=principal.tenant)
-    if not form.is_valid():
+    if not form.is_valid() or wanted is None:
         return _page(request, principal, tenant, sealing=form, status=BAD_REQUEST)
     by = context_of(request, principal.actor, form.cleaned_data["reason"])
     try:

@@ -88,8 +88,11 @@ def rule_page(request: HttpRequest, principal: Principal, name: str) -> HttpResp
 def switch_rule(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
     """Enabled or disabled, as `enabled` says, yes or no."""
     require(request, principal, Right.OPERATE)
-    _found(principal, name)
-    enabled = request.POST.get("enabled") == "yes"
+    rule = _found(principal, name)
+    enabled = {"yes": True, "no": False}.get(request.POST.get("enabled", ""))
+    if enabled is None:
+        messages.error(request, "Say whether the rule is to be enabled, yes or no.")
+        return _rule(request, principal, rule, status=HTTPStatus.BAD_REQUEST)
     by = context_of(request, principal.actor)
     try:
         rule_services.update_rule(tenant=principal.tenant, name=name, enabled=enabled, by=by)

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from agentmesh_site import dashboard
+from agentmesh_site.dashboard import views
 from events import seldom, tenants
 from events.models import Event, Tenant
 from tests.pages.conftest import PASSWORD, SETUP, Person, World, text_of
@@ -49,7 +49,8 @@ def test_whichever_page_a_superuser_looks_at_the_log_tells_of_it_once_an_hour(
     for name in pages:
         before = len(looks(fleet.world.acme))
         response = root.get(fleet.address(name), **fleet.query(name))
-        if response.status_code == 200 and LOOKS_IN not in text_of(response):
+        is_page = response.status_code == 200 and response["Content-Type"].startswith("text/html")
+        if is_page and LOOKS_IN not in text_of(response):
             silent.append((name, "no banner"))
         if len(looks(fleet.world.acme)) != before + 1:
             silent.append((name, "no fact"))
@@ -114,7 +115,7 @@ def test_pages_of_tenants_follow_one_another(
     person: Callable[..., Person],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dashboard, "TENANTS_ON_PAGE", 1)
+    monkeypatch.setattr(views, "TENANTS_ON_PAGE", 1)
     dave = person("dave", **{world.acme: "operator", world.globex: "auditor"})
 
     first = dave.get("/admin/tenants/")
