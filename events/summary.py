@@ -136,6 +136,12 @@ def _skipped(e: tenant_facts.EventSkipped) -> str:
     return _did(e, "skipped", f"seq {e.seq:,} of {name(e.stream_id)}", where + because(e.reason))
 
 
+def _resumed(e: tenant_facts.SubscriptionResumed) -> str:
+    where = f" after seq {e.after_seq:,}" if e.after_seq else " from the first event"
+    what = f"subscription {name(e.subscription)}"
+    return _did(e, "let go", what, where + because(e.reason), was="was")
+
+
 def _alert(rule: str, agent_id: str | None) -> str:
     of = f" of agent {name(agent_id)}" if agent_id else ""
     return f"alert {name(rule)}{of}"
@@ -198,6 +204,7 @@ _SENTENCES: dict[type[Fact], Callable[[Any], str]] = {
         f"agents fall silent together no more, so silence counts again{because(e.reason)}"
     ),
     tenant_facts.EventSkipped: _skipped,
+    tenant_facts.SubscriptionResumed: _resumed,
     tenant_facts.AlertRuleChanged: _rule_changed,
     tenant_facts.AlertRuleDeleted: lambda e: _did(e, "deleted", f"alert rule {name(e.rule)}"),
     tenant_facts.AlertAcknowledged: lambda e: _did(

@@ -18,7 +18,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("fleet", "Fleet", "admin:agents", "f"),
     Section("timeline", "Timeline", "admin:events", "t"),
     Section("alerts", "Alerts", "admin:alerts", "a"),
-    Section("integrations", "Integrations", "admin:tokens", "i"),
+    Section("integrations", "Integrations", "admin:integrations", "i"),
     Section("proof", "Proof", "admin:proof", "p"),
     Section("settings", "Settings", "admin:settings", "s"),
 )

@@ -2,13 +2,16 @@
 
     task_statistics("acme", since, until, "hour")   a series, and what agents and types did
     task_series("acme", since, until, "day", kind="agent", name="a-1")
+    failing_agents("acme", since, until, most=5)    whose tasks failed
     completion_rate("acme", minutes=15)             of the last minutes
 
 Definitions and errors: docs/analytics.md.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 from django.db.models import QuerySet, Sum
@@ -37,6 +40,13 @@ MOST_BUCKETS = 1_500
 MOST_NAMED = 100
 MOST_MINUTES = 366 * 24 * 60
 _SUMS = {"completed_sum": Sum("completed"), "failed_sum": Sum("failed")}
+
+
+class Ends(NamedTuple):
+    """How many tasks ended, and how."""
+
+    completed: int
+    failed: int
 
 
 class BadRange(ValueError):
@@ -95,6 +105,24 @@ class TaskStatistics(Series, frozen=True, kw_only=True):
     seq: int
     agents: Breakdown
     types: Breakdown
+
+
+class Failing(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent with tasks that failed."""
+
+    agent_id: str
+    completed: int
+    failed: int
+
+
+class Failures(msgspec.Struct, frozen=True, kw_only=True):
+    """items: those of which the most tasks failed, then by id. number: how many there are in all.
+    since, until: when, in whole hours."""
+
+    since: datetime
+    until: datetime
+    items: tuple[Failing, ...]
+    number: int
 
 
 class CompletionRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +191,25 @@ def task_series(
     )
 
 
+def failing_agents(tenant: str, since: datetime, until: datetime, *, most: int) -> Failures:
+    """Whose tasks failed in a range that ends after it begins, rounded to whole hours. One query,
+    at most three where whole days are in it."""
+    finest, *_ = KEPT["agent"]
+    since, until = floor(since, finest), ceil(until, finest)
+    ended = _ended(tenant, "agent", pieces(since, until, KEPT["agent"][::-1]))
+    failing = {name: ends for name, ends in ended.items() if ends.failed}
+    ranked = sorted(failing, key=lambda name: (-failing[name].failed, name))
+    return Failures(
+        since=since,
+        until=until,
+        items=tuple(
+            Failing(agent_id=name, completed=ended[name].completed, failed=ended[name].failed)
+            for name in ranked[:most]
+        ),
+        number=len(ranked),
+    )
+
+
 def completion_rate(
     tenant: str,
     minutes: int,
@@ -225,12 +272,7 @@ def _breakdown(tenant: str, kind: Kind, series: Series, most: int) -> Breakdown:
     finest, *_ = kept = KEPT[kind]
     since, until = floor(series.since, finest), ceil(series.until, finest)
     range_ = pieces(since, until, kept[::-1])
-    ended = defaultdict[str, tuple[int, int]](lambda: (0, 0))
-    for piece in range_:
-        sums = _rows(tenant, kind, piece).values("name").annotate(**_SUMS)
-        for name, completed, failed in sums.values_list("name", *_SUMS):
-            before = ended[name]
-            ended[name] = before[0] + completed, before[1] + failed
+    ended = _ended(tenant, kind, range_)
     # Here and not in the database, whose collation would order names differently on each engine.
     ranked = sorted(ended, key=lambda name: (-sum(ended[name]), name))
     tallies = {name: Tally() for name in ranked[:most]}
@@ -251,6 +293,17 @@ def _breakdown(tenant: str, kind: Kind, series: Series, most: int) -> Breakdown:
             failed=sum(failed for _, failed in rest),
         ),
     )
+
+
+def _ended(tenant: str, kind: Kind, range_: Iterable[Piece]) -> Mapping[str, Ends]:
+    """How many tasks of each ended, by name."""
+    ended = defaultdict[str, Ends](lambda: Ends(0, 0))
+    for piece in range_:
+        sums = _rows(tenant, kind, piece).values("name").annotate(**_SUMS)
+        for name, completed, failed in sums.values_list("name", *_SUMS):
+            before = ended[name]
+            ended[name] = Ends(before.completed + completed, before.failed + failed)
+    return ended
 
 
 def _rows(tenant: str, kind: Kind, piece: Piece) -> QuerySet[TaskStatisticsRow]:

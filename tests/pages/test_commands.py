@@ -122,6 +122,17 @@ def test_pause_until_a_moment_which_is_read_as_utc(world: World) -> None:
     assert agent.paused_until == until.astimezone(UTC)
 
 
+def test_pause_for_a_duration(world: World) -> None:
+    world.active_agent()
+    before = utc_now()
+
+    send(world, "pause", reason="Night", duration="14400")
+
+    until = world.agent().paused_until
+    assert until is not None
+    assert before + timedelta(hours=4) <= until <= utc_now() + timedelta(hours=4)
+
+
 def test_resume(world: World) -> None:
     world.active_agent()
     services.pause_agent(**world.to(), reason="Upgrade")
@@ -130,6 +141,28 @@ def test_resume(world: World) -> None:
 
     assert world.agent().intent is Intent.ACTIVE
     assert world.newest_event().reason == "Done"
+
+
+@pytest.mark.parametrize("slug", sorted(commands.BY_SLUG))
+def test_every_command_asks_for_a_reason(world: World, slug: str) -> None:
+    agent = world.busy_agent()
+
+    assert "reason" in commands.BY_SLUG[slug](agent).fields
+
+
+def test_a_reason_that_nothing_else_asks_for_stands_beside_the_event(world: World) -> None:
+    world.create_agent()
+
+    send(world, "activate", reason="Tested for a week")
+    send(world, "assign", task_id="t-1", reason="")
+
+    events = Event.objects.filter(tenant=world.acme, stream_id="agent-1").order_by("version")
+    reasons = [(event.type, event.reason) for event in events[1:4]]
+    assert reasons == [
+        ("AgentActivatedEvent", "Tested for a week"),
+        ("AgentStatusChangedEvent", "Tested for a week"),
+        ("AgentTaskAssignedEvent", None),
+    ]
 
 
 def test_report_unhealthy(world: World) -> None:
@@ -264,13 +297,20 @@ def test_a_command_that_a_rule_forbids_is_refused_with_the_rules_own_words(
         (
             "pause",
             {"reason": "x", "until": "2020-01-01T00:00"},
-            "(UTC) must be later than now",
+            "Until must be later than now",
         ),
-        ("pause", {"reason": "x", "until": "soon"}, "Until (UTC): Enter a valid date/time."),
+        (
+            "pause",
+            {"reason": "x", "duration": "3600", "until": "2999-01-01T00:00"},
+            "Until and a duration are two answers.",
+        ),
+        ("pause", {"reason": "x", "duration": "9" * 5_000}, "Select a valid choice"),
+        ("assign", {"task_id": "t", "reason": "x" * 1_001}, "Reason must be at most 1000"),
+        ("pause", {"reason": "x", "until": "soon"}, "Until: Enter a valid date/time."),
         (
             "pause",
             {"reason": "x", "until": "9999-12-31T23:59:59-14:00"},
-            "Until (UTC) must lie within the years 1 to 9999 in UTC.",
+            "Until must lie within the years 1 to 9999 in UTC.",
         ),
         ("assign", {"task_id": "-t"}, "Task id must be 1 to 256 of A-Z"),
         ("assign", {"task_id": "t", "input": "{"}, "Input (JSON) must be JSON"),
@@ -311,7 +351,7 @@ def test_a_refused_form_stays_open_as_it_was_typed(world: World) -> None:
     text = text_of(send(world, "pause", reason="For the night", until="soon"))
 
     assert 'value="For the night"' in text
-    assert 'name="command" open' in text
+    assert 'id="pause" open' in text
     assert 'aria-invalid="true"' in text
 
 

@@ -19,6 +19,8 @@ PAGES = [
     "",
     "agents/",
     "agents/agent-1/",
+    "agents/agent-1/timeline/",
+    "agents/agent-1/history/",
     "new-agent/",
     "events/",
     "events/{event}/",

@@ -27,7 +27,8 @@ VALUES = [
 PARAMETERS = {
     "": ["x"],
     "agents/": ["status", "intent", "health", "q", "after"],
-    "agents/agent-1/": ["before"],
+    "agents/agent-1/timeline/": ["before"],
+    "agents/agent-1/history/": ["version", "at", "compare"],
     "events/": ["type", "agent", "actor", "before"],
     "alerts/": ["state", "rule", "agent", "before"],
     "proof/": ["x"],
@@ -35,7 +36,8 @@ PARAMETERS = {
     "proof/checkpoints/": ["before"],
     "proof/bundle/": ["agent", "types", "actor", "q", "since", "until", "from_seq", "to_seq"],
     "members/": ["after"],
-    "tokens/": ["after"],
+    "tokens/": ["after", "state", "role"],
+    "integrations/schemas/": ["q"],
 }
 
 

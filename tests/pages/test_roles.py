@@ -54,6 +54,11 @@ PAGES: dict[str, Page] = {
     "command": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the agent
     "events": Page(see=ALL),
     "event": Page(see=ALL),
+    "newer_events": Page(see=ALL),
+    "event_completions": Page(see=ALL),
+    "export_events": Page(do=ADMINS | {"auditor"}),
+    "save_event_view": Page(do=OPERATORS),
+    "change_event_view": Page(do=OPERATORS),
     "members": Page(see=ALL),
     "add_member": Page(do=ADMINS),
     "change_member": Page(see=ADMINS, do=ADMINS, query={"username": "BOB"}),

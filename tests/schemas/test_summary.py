@@ -205,6 +205,18 @@ CASES: dict[str, tuple[Fact, str]] = {
         ),
         "alice skipped seq 1,042 of a-1 for subscription mail: it cannot be read",
     ),
+    "let go": (
+        tenant_facts.SubscriptionResumed(
+            subscription="mail", from_seq=31, after_seq=1_021, reason="a backup was put back"
+        ),
+        "alice let go subscription mail after seq 1,021: a backup was put back",
+    ),
+    "let go from the first": (
+        tenant_facts.SubscriptionResumed(
+            subscription="mail", from_seq=31, after_seq=0, reason="again"
+        ),
+        "alice let go subscription mail from the first event: again",
+    ),
     "silence": (
         tenant_facts.MassLossSuspected(silent=60, healthy=1_000, agents=("a-1",)),
         "60 of 1,000 agents fell silent together, so silence counts no more",

@@ -1,16 +1,21 @@
-"""The dashboard: how the fleet stands and what happened last, and the choice of a tenant."""
+"""The dashboard: how everything stands and what happened last, and the choice of a tenant."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from agentmesh_site.dashboard import failing, pictures, ranges, readers
 from agents.domain.state import Status
 from agents.pages import fleet
 from events.access import Principal, enterable_tenants, principal_of_user
 from events.facts import utc_now
 from events.pages import newest, parameters
 from events.pages.frame import REMEMBERED, render_page, tenant_page
+from events.verifications.standing import standing
+from projections.alerts import overview
+from projections.analytics.queries import task_series
 
+ALERTS_SHOWN = 5
 LATEST_EVENTS = 12
 TENANTS_ON_PAGE = 100
 
@@ -30,15 +35,28 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 @tenant_page
 def dashboard(request: HttpRequest, principal: Principal) -> HttpResponse:
-    now = utc_now()
-    counts = fleet.counts(principal.tenant)
+    """All of it from read models and current rows, whose size does not follow the log's."""
+    tenant, now = principal.tenant, utc_now()
+    chosen = ranges.asked(request)
+    since, until = chosen.since(now), chosen.until(now)
+    read = readers.of(tenant)  # first: what is read after it is at least as new
+    counts, chain = fleet.counts(tenant), standing(tenant)
     context = {
         "title": "Dashboard",
         "section": "dashboard",
+        "ranges": ranges.RANGES,
+        "range": chosen,
+        "since": since,
         "counts": counts,
         "bar": bar(counts),
-        "unhealthy": fleet.unhealthy(principal.tenant, now),
-        "page": newest.page(principal.tenant, newest.Filters(), size=LATEST_EVENTS),
+        "unhealthy": fleet.unhealthy(tenant, now),
+        "pictures": pictures.of_tasks(task_series(tenant, since, until, chosen.resolution), now),
+        "failing": failing.in_range(tenant, since, until),
+        "alerts": overview.unresolved(tenant, shown=ALERTS_SHOWN),
+        "readers": read,
+        "chain": chain,
+        "unverified": max(read.head - chain.ended.seq, 0) if chain.ended else read.head,
+        "page": newest.page(tenant, newest.Filters(), size=LATEST_EVENTS),
     }
     return render_page(request, principal, "admin/dashboard.html", context)
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("events", "0009_retention"),
+        ("events", "0010_rebuilds"),
     ]
 
     operations = [
