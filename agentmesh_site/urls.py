@@ -13,6 +13,7 @@ from agentmesh_site.dashboard import views as dashboard
 from agentmesh_site.integrations import views as integrations
 from agentmesh_site.tasks import AgentTasks, TenantTasks
 from agents.api.urls import tenant_routes as agent_routes
+from agents.pages import bulk, bulk_results, creation, fleet_list, importing
 from agents.pages import views as agents
 from agents.pages.time_machine import time_machine
 from events.api.problem import no_such_path
@@ -54,8 +55,14 @@ admin_pages = [
     page("tenants/", dashboard.tenants, "tenants"),
     page("times/", zones.choose, "times"),
     page("t/<tenant:tenant>/", dashboard.dashboard, "dashboard"),
-    page("t/<tenant:tenant>/agents/", agents.agent_list, "agents"),
-    page("t/<tenant:tenant>/new-agent/", agents.create_agent, "create_agent"),
+    page("t/<tenant:tenant>/agents/", fleet_list.agent_list, "agents"),
+    page("t/<tenant:tenant>/new-agent/", creation.create_agent, "create_agent"),
+    page("t/<tenant:tenant>/bulk/", bulk.rehearsal, "bulk"),
+    page("t/<tenant:tenant>/bulk/do/", bulk.carry_out, "bulk_do"),
+    page("t/<tenant:tenant>/bulk/<trace:correlation>/", bulk_results.results, "bulk_result"),
+    page("t/<tenant:tenant>/import/", importing.check, "import_agents"),
+    page("t/<tenant:tenant>/import/do/", importing.create, "import_do"),
+    page("t/<tenant:tenant>/import/sample.csv", importing.sample, "import_sample"),
     page(AGENT, agent_page, "agent"),
     page(
         "t/<tenant:tenant>/agents/<agent:agent_id>/timeline/",

@@ -1,24 +1,22 @@
-"""The agents' pages: the list, one agent with its commands and its timeline, and the form that
-makes a new one. `agents.pages.time_machine` shows an agent's past; how it worked, which only the
-read models know, is put on its page by `agentmesh_site.agent_page`."""
+"""One agent's pages: it with its commands, and its timeline. `agents.pages.time_machine` shows an
+agent's past; how it worked, which only the read models know, is put on its page by
+`agentmesh_site.agent_page`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from agents import current, services
+from agents import current
 from agents.current import AgentNotFound, Loaded
-from agents.domain.state import Agent, Health, Intent, Status
+from agents.domain.state import Agent
 from agents.pages import commands, fleet, summaries
 from agents.pages.commands import CommandForm
-from agents.pages.creation import CreateAgent
 from agents.pages.refusals import REFUSALS, Refusal, refusal_of, refusal_of_form
 from events.access import Principal, Right
 from events.facts import utc_now
@@ -27,31 +25,6 @@ from events.pages import parameters
 from events.pages.frame import render_page, require, tenant_page
 
 LATEST = 8  # entries of the timeline, beside the agent's state
-
-
-@require_safe
-@tenant_page
-def agent_list(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """By id; `?status=`, `?intent=`, `?health=` and `?q=` narrow, `?after=` goes on."""
-    filters = fleet.Filters(
-        status=parameters.text(request, "status"),
-        intent=parameters.text(request, "intent"),
-        health=parameters.text(request, "health"),
-        text=parameters.text(request, "q"),
-    )
-    after = parameters.text(request, "after")
-    page = fleet.page(principal.tenant, filters, after, utc_now())
-    context = {
-        "title": "Agents",
-        "section": "agents",
-        "filters": filters,
-        "choices": {"status": list(Status), "intent": list(Intent), "health": list(Health)},
-        "page": page,
-        "is_first": not after,
-        "next": parameters.link(request, after=page.next) if page.next else None,
-        "first": parameters.link(request, after=None),
-    }
-    return render_page(request, principal, "agents/list.html", context)
 
 
 @require_safe
@@ -98,28 +71,6 @@ def command(
         messages.success(request, f"{outcome.agent.agent_id} {form.done}.")
     else:
         messages.info(request, f"Nothing differs from how {agent_id} was, so nothing was recorded.")
-    return redirect("admin:agent", principal.tenant, agent_id)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@tenant_page
-def create_agent(request: HttpRequest, principal: Principal) -> HttpResponse:
-    require(request, principal, Right.OPERATE)
-    if request.method != "POST":
-        return _creation(request, principal, CreateAgent())
-    form = CreateAgent(request.POST)
-    if not form.is_valid():
-        return _creation(request, principal, form, refusal_of_form(form))
-    try:
-        outcome = services.create_agent(
-            tenant=principal.tenant,
-            **form.values(),
-            by=context_of(request, principal.actor),
-        )
-    except REFUSALS as error:
-        return _creation(request, principal, form, refusal_of(error, form))
-    agent_id = outcome.agent.agent_id
-    messages.success(request, f"{agent_id} is registered. Activate it to give it tasks.")
     return redirect("admin:agent", principal.tenant, agent_id)
 
 
@@ -187,11 +138,3 @@ def shown(
     }
     status = refusal.status if refusal else 200
     return render_page(request, principal, "agents/agent.html", context, status=status)
-
-
-def _creation(
-    request: HttpRequest, principal: Principal, form: forms.Form, refusal: Refusal | None = None
-) -> HttpResponse:
-    context = {"title": "New agent", "section": "agents", "form": form, "refusal": refusal}
-    status = refusal.status if refusal else 200
-    return render_page(request, principal, "agents/create.html", context, status=status)

@@ -19,6 +19,12 @@ class AgentId(TenantSlug):
     regex = "[A-Za-z0-9_-]{3,256}"
 
 
+class CorrelationId(TenantSlug):
+    """One of those that are made here; a client's own may hold what no address holds."""
+
+    regex = "[A-Za-z0-9_-]{8,64}"
+
+
 class Id:
     """A UUID in any case; Django's own converter knows small letters only."""
 
@@ -38,8 +44,10 @@ class RuleName(TenantSlug):
 
 
 def register() -> None:
-    """Make `<tenant:…>`, `<agent:…>`, `<id:…>` and `<rule:…>` known to the URLs of the site."""
+    """Make `<tenant:…>`, `<agent:…>`, `<trace:…>`, `<id:…>` and `<rule:…>` known to the URLs of the
+    site."""
     register_converter(TenantSlug, "tenant")
     register_converter(AgentId, "agent")
+    register_converter(CorrelationId, "trace")
     register_converter(Id, "id")
     register_converter(RuleName, "rule")

@@ -415,7 +415,8 @@ def test_an_operator_creates_an_agent(world: World) -> None:
         name="Ada",
         agent_id="ada-1",
         agent_type="translator",
-        capabilities="translation 4\r\n\r\nocr 2",
+        capability=["translation", "", "ocr"],
+        level=["4", "", "2"],
         tags="eu, prod",
         metadata='{"owner": "team-a"}',
         health_check_timeout_seconds="60",
@@ -437,24 +438,22 @@ def test_an_operator_creates_an_agent(world: World) -> None:
     [
         ({"agent_id": "taken-1"}, 409, "Agent taken-1 exists already. Choose another id."),
         ({"agent_id": "no"}, 400, "Id must be 3 to 256 of A-Z"),
-        ({"capabilities": "translation"}, 400, "needs a name and a level in line 1"),
-        ({"capabilities": "ocr 2\nocr 3"}, 400, "this capability stands before already"),
-        (
-            {"capabilities": "ocr 9"},
-            400,
-            "Capabilities, entry 1, proficiency level, must be",
-        ),
-        ({"capabilities": " \n "}, 400, "Capabilities: This field is required."),
+        ({"capability": "nlp", "level": ""}, 400, "needs a level in row 1, for nlp."),
+        ({"capability": ["ocr"] * 2, "level": ["2", "3"]}, 400, "stands before already"),
+        ({"capability": "ocr", "level": "9"}, 400, "Capabilities needs a level in row 1"),
+        ({"capability": "o c r"}, 400, "Capabilities, entry 1, name, must be 1 to 256"),
+        ({"capability": " "}, 400, "Capabilities must name at least one capability."),
         ({"metadata": "[1]"}, 400, "Metadata (JSON) must be an object."),
         ({"tags": "a, a"}, 400, "Tags, entry 2, must be given once"),
         ({"name": "x" * 300}, 400, "Name must be at most 256 characters"),
     ],
 )
 def test_a_refused_creation_says_why_and_keeps_what_was_typed(
-    world: World, values: dict[str, str], status: int, why: str
+    world: World, values: dict[str, object], status: int, why: str
 ) -> None:
     world.create_agent("taken-1")
-    sent = {"name": "Ada", "capabilities": "ocr 1", "health_check_timeout_seconds": "90"}
+    sent: dict[str, object] = {"name": "Ada", "capability": "ocr", "level": "1"}
+    sent["health_check_timeout_seconds"] = "90"
 
     response = world.bob.post(world.page("new-agent/"), **(sent | values))
 
@@ -463,3 +462,18 @@ def test_a_refused_creation_says_why_and_keeps_what_was_typed(
     assert why in text_of(response)
     assert "Ada" in text_of(response) or "x" * 300 in text_of(response)
     assert world.event_types().count("AgentCreatedEvent") == 1
+
+
+def test_another_row_for_a_capability_comes_without_a_script_and_keeps_what_was_typed(
+    world: World,
+) -> None:
+    response = world.bob.post(
+        world.page("new-agent/"), name="Ada", capability="ocr", level="", more="1"
+    )
+
+    text = text_of(response)
+    assert response.status_code == 200
+    assert 'value="Ada"' in text
+    assert text.count('name="capability"') == 4
+    assert "Nothing was recorded" not in text
+    assert "AgentCreatedEvent" not in world.event_types()

@@ -22,6 +22,7 @@ PAGES = [
     "agents/agent-1/timeline/",
     "agents/agent-1/history/",
     "new-agent/",
+    "import/",
     "events/",
     "events/{event}/",
     "alerts/",

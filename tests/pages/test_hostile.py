@@ -26,7 +26,10 @@ VALUES = [
 ]
 PARAMETERS = {
     "": ["x"],
-    "agents/": ["status", "intent", "health", "q", "after"],
+    "agents/": [
+        *("status", "intent", "health", "q", "after", "before"),
+        *("capability", "level", "tag"),
+    ],
     "agents/agent-1/timeline/": ["before"],
     "agents/agent-1/history/": ["version", "at", "compare"],
     "events/": ["type", "agent", "actor", "before"],
