@@ -23,7 +23,8 @@ from django.urls.resolvers import RoutePattern
 
 from agentmesh_site.urls import admin_pages, urlpatterns
 from agents import services
-from events import tenants
+from events import saved_views, tenants
+from events.idempotency import Answer, Receipt
 from events.models import Event
 from events.vocabulary import Capability
 from projections.alerts import rule_services
@@ -167,6 +168,8 @@ def fleet(world: World) -> Fleet:
         )
         rule = Rule(name=f"{mark}-rule", events="AgentTask*", emails=(f"{mark}@example.com",))
         rule_services.create_rule(tenant=tenant, rule=rule, by=SETUP)
+        kept = Receipt(lambda _: Answer(200, {}))
+        saved_views.create(tenant, name=f"{mark}-view", query={}, by="user:bob", receipt=kept)
     _ = world.carol, world.mallory  # who come when they are called
     token, _ = tenants.issue_token(world.acme, "ci", "operator", by=SETUP)
     tenants.issue_token(world.globex, f"{SECRET}-token", "operator", by=SETUP)
@@ -180,6 +183,7 @@ def _arguments(world: World, token_id: str) -> dict[str, str]:
         "event_id": str(world.newest_event().event_id),
         "name": "mine-rule",
         "token_id": token_id,
+        "view_id": str(saved_views.of(world.acme)[0].pk),
     }
 
 
