@@ -24,8 +24,9 @@ from django.urls.resolvers import RoutePattern
 
 from agentmesh_site.urls import admin_pages, urlpatterns
 from agents import services
-from events import tenants
+from events import saved_views, tenants
 from events.durable import registration
+from events.idempotency import Answer, Receipt
 from events.models import Event, SignedCheckpoint, Verification
 from events.vocabulary import Capability
 from projections.alerts import rule_services
@@ -75,6 +76,11 @@ PAGES: dict[str, Page] = {
     "checkpoints": Page(see=ALL, do=AUDITORS),
     "checkpoint_note": Page(see=ALL),
     "bundle": Page(see=AUDITORS, do=AUDITORS),
+    "newer_events": Page(see=ALL),
+    "event_completions": Page(see=ALL),
+    "export_events": Page(do=ADMINS | {"auditor"}),
+    "save_event_view": Page(do=OPERATORS),
+    "change_event_view": Page(do=OPERATORS),
     "members": Page(see=ALL),
     "add_member": Page(do=ADMINS),
     "change_member": Page(see=ADMINS, do=ADMINS, query={"username": "BOB"}),
@@ -188,6 +194,8 @@ def fleet(world: World) -> Fleet:
         services.assign_task(**to, task_id=f"{mark}-task")
         rule = Rule(name=f"{mark}-rule", events="AgentTask*", emails=(f"{mark}@example.com",))
         rule_services.create_rule(tenant=tenant, rule=rule, by=SETUP)
+        kept = Receipt(lambda _: Answer(200, {}))
+        saved_views.create(tenant, name=f"{mark}-view", query={}, by="user:bob", receipt=kept)
     _ = world.carol, world.mallory  # who come when they are called
     token, _ = tenants.issue_token(world.acme, "ci", "operator", by=SETUP)
     tenants.issue_token(world.globex, f"{SECRET}-token", "operator", by=SETUP)
@@ -212,6 +220,7 @@ def _arguments(acme: str) -> dict[str, str]:
         "str:type": "AgentCreatedEvent",
         "str:version": "1.0",
         "task:task_id": "mine-task",
+        "id:view_id": str(saved_views.of(acme)[0].pk),
     }
 
 
