@@ -1,4 +1,4 @@
-"""No request makes Django hold more of its body than the API would ever take.
+"""No request makes Django hold more of its body than its door would ever take.
 
 Django reads a whole body, to disk where it is large, before any view can refuse it. So the rest
 of a body that is too long is thrown away as it comes; the view sees that it was, and answers 413.
@@ -15,15 +15,22 @@ from uvicorn._types import (
     Scope,
 )
 
+from agents.pages import csv_agents
 from events.api.strict_json import MAX_BODY_BYTES, MAX_BULK_BYTES
 
 THROWN_AWAY = 16 * 1024 * 1024  # more than this is not even listened to
 
 _BULK = re.compile(r"/api/v1/tenants/[^/]+/commands")
+# The one page that takes a file. Twice what it accepts, and what a form has around it.
+_FILE = re.compile(r"/admin/t/[^/]+/import/(do/)?")
+MAX_FILE_BODY_BYTES = 2 * csv_agents.MOST_BYTES + 64 * 1024
 
 
 def most_bytes(path: str) -> int | None:
-    """How long a body of this path may be, as its door says too; None where no API answers."""
+    """How long a body of this path may be, as its door says too; None where Django's own limits
+    are enough."""
+    if _FILE.fullmatch(path):
+        return MAX_FILE_BODY_BYTES
     if not path.startswith("/api/"):
         return None
     return MAX_BULK_BYTES if _BULK.fullmatch(path) else MAX_BODY_BYTES

@@ -1,6 +1,7 @@
 """Many commands of one tenant, decided one after the other and recorded by one append.
 
     together(tenant, decide, Needs(agent_ids=…))   `decide` runs the services with `bulk=`
+    rehearse(tenant, decide, Needs(…))             the same, and nothing is recorded
 
 Each command meets the agents, claims and keys as the accepted ones before it have left them, and a
 refused one leaves nothing: its service raises as it would alone. What was decided on a state that
@@ -13,6 +14,7 @@ for its second. `Bulk.from_the_end` turns it into what answers hold.
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -233,6 +235,25 @@ def together(
         time.sleep(random.uniform(0, 0.002 * attempt))  # the others need a moment to finish
     instruments.conflicts.labels("gave_up").inc()
     raise RaceLost("What this bulk changes")
+
+
+def rehearse(tenant: str, decide: Callable[[Bulk], None], needs: Needs) -> None:
+    """Let `decide` give its commands to a bulk that nobody records.
+
+    Receivers in the transaction are asked about each as ever, and what they wrote is taken back.
+    Raises RaceLost where what is read does not fit together every time, and what `decide` raises.
+    """
+    consulting, mood = bus.has_counsel(), _Mood(wary=True)
+    for _ in range(TRIES):
+        try:
+            with transaction.atomic() if consulting else nullcontext():
+                decide(Bulk(tenant, needs, mood, consulting=consulting))
+                if consulting:
+                    transaction.set_rollback(True)
+                return
+        except Overtaken:
+            mood.suspicious = True
+    raise RaceLost("What this bulk would change")
 
 
 def _try(

@@ -39,34 +39,48 @@ class Backwards(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One path. old, new: JSON values; None, too, where an add or a remove has none.
-
-    event: the last of the range that changed the value, or a part of it.
-    """
+class Difference:
+    """One path. old, new: JSON values; None, too, where an add or a remove has none."""
 
     op: Literal["add", "remove", "replace"]
     path: str
     old: Any
     new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Difference):
+    """event: the last of the range that changed the value, or a part of it."""
+
     event: Recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """start: None when the range begins before the agent was created."""
+    """start: None when the range begins before the agent was created.
+
+    older: what was last changed by an event that lies further back than was looked.
+    """
 
     start: Loaded | None
     end: Loaded
     changes: list[Change]
+    older: list[Difference]
 
 
-def diff(tenant: str, agent_id: str, start: Point, end: Point) -> Diff:
+def differences(was: Agent | None, became: Agent) -> list[Difference]:
+    """What is different about an agent, without the events: a pure function of both."""
+    found = _differing(_values(was), _values(became))
+    return [Difference(*_sides(path, *sides)) for path, sides in found]
+
+
+def diff(tenant: str, agent_id: str, start: Point, end: Point, *, most: int | None = None) -> Diff:
     """What the events after `start`, up to and including `end`, have changed about the agent.
 
     A start at version 0, or at a time before the agent's creation, makes every value an addition.
-    Costs two agents of the past and the events between, read one after another. Raises
-    AgentNotFound when the agent was not there at `end`, VersionNotReached, and Backwards.
+    Costs two agents of the past and the events between, read one after another; with `most` only
+    the last so many of these are read, and one agent more. Raises AgentNotFound when the agent was
+    not there at `end`, VersionNotReached, and Backwards.
     """
     became = history.agent_at_seq(tenant, agent_id, history.seq_at(tenant, agent_id, end))
     start_seq = history.seq_at(tenant, agent_id, start)
@@ -79,12 +93,21 @@ def diff(tenant: str, agent_id: str, start: Point, end: Point) -> Diff:
         raise Backwards(begin, became.version)
     agent = was.agent if was else None
     found = dict(_differing(_values(agent), _values(became.agent)))
+    if most is not None and became.version - begin > most:
+        begin = became.version - most
+        agent = history.agent_at(tenant, agent_id, Point(version=begin)).agent
     between = read.recorded(
         tenant, STREAM, agent_id, after_version=begin, to_version=became.version
     )
     events = _last_changes(agent, between, found)
-    changes = [_change(path, *sides, events[path]) for path, sides in found.items()]
-    return Diff(was, became, changes)
+    changes, older = [], []
+    for path, sides in found.items():
+        told = _sides(path, *sides)
+        if path in events:
+            changes.append(Change(*told, events[path]))
+        else:
+            older.append(Difference(*told))
+    return Diff(was, became, changes, older)
 
 
 def _values(agent: Agent | None) -> dict[str, Any]:
@@ -146,10 +169,13 @@ def _at(value: Any, path: _Path) -> Any:
     return value
 
 
-def _change(path: _Path, old: Any, new: Any, event: Recorded) -> Change:
+def _sides(
+    path: _Path, old: Any, new: Any
+) -> tuple[Literal["add", "remove", "replace"], str, Any, Any]:
+    """op, path, old and new as a difference has them."""
     pointer = "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in path)
     if old is _NOTHING:
-        return Change("add", pointer, None, new, event)
+        return "add", pointer, None, new
     if new is _NOTHING:
-        return Change("remove", pointer, old, None, event)
-    return Change("replace", pointer, old, new, event)
+        return "remove", pointer, old, None
+    return "replace", pointer, old, new

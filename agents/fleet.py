@@ -1,8 +1,8 @@
 """The agents of a tenant, filtered and in pages, now or as they stood at a seq.
 
-Pages follow agent_id. However little a filter finds, a page looks at no more than EXAMINED agents
-and is then returned short. Filters mean the same on both engines: names are compared as they are
-written, and only `text` ignores case, by Unicode's rules.
+Pages follow agent_id, and can be turned both ways. However little a filter finds, a page looks at
+no more than EXAMINED agents and is then returned short. Filters mean the same on both engines:
+names are compared as they are written, and only `text` ignores case, by Unicode's rules.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,10 @@ from django.db.models import QuerySet
 
 from agents import current, history
 from agents.current import STREAM, Loaded
+from agents.domain import limits
 from agents.domain.state import Agent, Health, Intent, Status
 from agents.models import CurrentAgent
-from events.log.places import streams_after
+from events.log.places import streams_after, streams_before
 from events.models import Event
 from events.patterns import Pattern
 
@@ -27,13 +28,15 @@ REPLAYED = 20_000  # events, for one page of the past; 1,000 agents with their s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to look for. tags: each must fit one of the agent's. text: in id, name, description or
-    type. Terminated agents are found only when their status or intent is asked for."""
+    """What to look for. min_level: of the capability that fits. tags: each must fit one of the
+    agent's. text: in id, name, description or type. Terminated agents are found only when their
+    status or intent is asked for."""
 
     statuses: Sequence[str] | None = None
     intents: Sequence[str] | None = None
     healths: Sequence[str] | None = None
     capability: Pattern | None = None
+    min_level: int = limits.MIN_LEVEL
     tags: Sequence[Pattern] = ()
     text: str | None = None
     agent_id: str | None = None
@@ -58,7 +61,10 @@ class Wanted:
             and (self.healths is None or agent.health in self.healths)
             and (
                 self.capability is None
-                or any(self.capability.fits(each.name) for each in agent.capabilities)
+                or any(
+                    self.capability.fits(each.name) and each.proficiency_level >= self.min_level
+                    for each in agent.capabilities
+                )
             )
             and all(any(tag.fits(each) for each in agent.tags) for tag in self.tags)
             and (self.text is None or _holds(agent, self.text.casefold()))
@@ -83,22 +89,41 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """next: the last agent_id examined, None when there is no more."""
+    """In the order of ids. next: the last agent_id examined (of a page before an id the lowest),
+    where another page in the same direction begins; None when there is no more."""
 
     agents: list[Loaded]
     next: str | None
 
 
 def page(
-    tenant: str, wanted: Wanted, *, limit: int, after: str | None = None, seq: int | None = None
+    tenant: str,
+    wanted: Wanted,
+    *,
+    limit: int,
+    after: str | None = None,
+    before: str | None = None,
+    seq: int | None = None,
 ) -> Page:
-    """The next agents after that id; with `seq` as they stood when the log ended there."""
+    """The next agents after that id, or the last ones before one; with `seq` as they stood when the
+    log ended there."""
+    if before is None:
+        return _walk(tenant, wanted, limit, after, seq, forwards=True)
+    turned = _walk(tenant, wanted, limit, before, seq, forwards=False)
+    return Page(turned.agents[::-1], turned.next)
+
+
+def _walk(
+    tenant: str, wanted: Wanted, limit: int, start: str | None, seq: int | None, *, forwards: bool
+) -> Page:
     found: list[Loaded] = []
     work = _Work()
     source: _Source = (
-        _Now(tenant, wanted, limit) if seq is None else _Then(tenant, wanted, seq, limit)
+        _Now(tenant, wanted, limit, forwards=forwards)
+        if seq is None
+        else _Then(tenant, wanted, seq, limit, forwards=forwards)
     )
-    for agent_id, loaded in source.agents(after, work):
+    for agent_id, loaded in source.agents(start, work):
         if loaded is not None and wanted.fits(loaded.agent):
             found.append(loaded)
         if len(found) == limit or work.is_done:
@@ -119,10 +144,10 @@ class _Work:
 
 
 class _Source(Protocol):
-    """Where the agents of a list come from."""
+    """Where the agents of a list come from. start: the id beyond which to begin."""
 
-    def agents(self, after: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
-        """Agent by agent, in order; None for one that was not there yet."""
+    def agents(self, start: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
+        """Agent by agent, in the direction of the walk; None for one that was not there yet."""
 
     def has_more(self, agent_id: str) -> bool: ...
 
@@ -133,39 +158,40 @@ _KEPT = ("agent_id", "version", "seq", "fold", "state")
 class _Now:
     """The agents that have a current row."""
 
-    def __init__(self, tenant: str, wanted: Wanted, limit: int) -> None:
+    def __init__(self, tenant: str, wanted: Wanted, limit: int, *, forwards: bool) -> None:
         self.tenant = tenant
         self.size = min(limit, CHUNK)
-        rows = CurrentAgent.objects.filter(tenant=tenant).order_by("agent_id")
+        self.forwards = forwards
+        rows = CurrentAgent.objects.filter(tenant=tenant)
+        rows = rows.order_by("agent_id" if forwards else "-agent_id")
         if wanted.agent_id is not None:
             rows = rows.filter(agent_id=wanted.agent_id)
         self.rows = wanted.narrowed(rows)
         # What the database passes over has to be counted too.
         self.candidates = rows if wanted.passes_over else self.rows
 
-    def agents(self, after: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
-        last = self._last_examined(after)
-        rows = self.rows if last is None else self.rows.filter(agent_id__lte=last)
-        yield from self._until_the_end(rows, after, work)
+    def agents(self, start: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
+        last = self._last_examined(start)
+        rows = self.rows
+        if last is not None:
+            rows = rows.filter(**{f"agent_id__{'lte' if self.forwards else 'gte'}": last})
+        yield from self._until_the_end(rows, start, work)
         if last is not None:
             work.examined = EXAMINED
             yield last, None
 
-    def _last_examined(self, after: str | None) -> str | None:
+    def _last_examined(self, start: str | None) -> str | None:
         """The last agent that a page may look at; None when it may look at all."""
         if self.candidates is self.rows:
             return None
-        following = self.candidates.values_list("agent_id", flat=True)
-        if after is not None:
-            following = following.filter(agent_id__gt=after)
+        following = self._beyond(self.candidates, start).values_list("agent_id", flat=True)
         return following[EXAMINED - 1 : EXAMINED].first()
 
     def _until_the_end(
-        self, rows: QuerySet[CurrentAgent], after: str | None, work: _Work
+        self, rows: QuerySet[CurrentAgent], start: str | None, work: _Work
     ) -> Iterator[tuple[str, Loaded | None]]:
         while True:
-            following = rows if after is None else rows.filter(agent_id__gt=after)
-            chunk = list(following.values_list(*_KEPT)[: self.size])
+            chunk = list(self._beyond(rows, start).values_list(*_KEPT)[: self.size])
             for agent_id, version, place, fold, state in chunk:
                 work.examined += 1
                 yield (
@@ -177,24 +203,32 @@ class _Now:
             if len(chunk) < self.size:
                 return
             # A filter that finds little looks at more and more at once.
-            after, self.size = chunk[-1][0], min(self.size * 2, CHUNK)
+            start, self.size = chunk[-1][0], min(self.size * 2, CHUNK)
+
+    def _beyond(self, rows: QuerySet[CurrentAgent], start: str | None) -> QuerySet[CurrentAgent]:
+        if start is None:
+            return rows
+        return rows.filter(**{f"agent_id__{'gt' if self.forwards else 'lt'}": start})
 
     def has_more(self, agent_id: str) -> bool:
-        return self.candidates.filter(agent_id__gt=agent_id).exists()
+        return self._beyond(self.candidates, agent_id).exists()
 
 
 class _Then:
     """The agents that the log knows, whether or not their rows are there, as of `seq`."""
 
-    def __init__(self, tenant: str, wanted: Wanted, seq: int, limit: int) -> None:
+    def __init__(
+        self, tenant: str, wanted: Wanted, seq: int, limit: int, *, forwards: bool
+    ) -> None:
         self.tenant = tenant
         self.only = wanted.agent_id
         self.seq = seq
         self.size = min(limit, CHUNK)
+        self.forwards = forwards
 
-    def agents(self, after: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
+    def agents(self, start: str | None, work: _Work) -> Iterator[tuple[str, Loaded | None]]:
         while True:
-            chunk = self._ids(after or "", self.size)
+            chunk = self._ids(start, self.size)
             for stood in history.agents_at_seq(self.tenant, chunk, self.seq):
                 work.examined += 1
                 work.replayed += stood.folded
@@ -202,18 +236,25 @@ class _Then:
             if len(chunk) < self.size:
                 return
             # A filter that finds little looks at more and more at once.
-            after, self.size = chunk[-1], min(self.size * 2, CHUNK)
+            start, self.size = chunk[-1], min(self.size * 2, CHUNK)
 
     def has_more(self, agent_id: str) -> bool:
         return bool(self._ids(agent_id, 1))
 
-    def _ids(self, after: str, limit: int) -> list[str]:
-        if self.only is None:
-            return streams_after(self.tenant, STREAM, after, limit)
+    def _ids(self, start: str | None, limit: int) -> list[str]:
+        if self.only is not None:
+            return self._only_id(self.only, start)
+        if self.forwards:
+            return streams_after(self.tenant, STREAM, start or "", limit)
+        return streams_before(self.tenant, STREAM, start or "", limit)
+
+    def _only_id(self, only: str, start: str | None) -> list[str]:
         own = Event.objects.filter(
-            tenant=self.tenant, stream_type=STREAM, stream_id=self.only, version=1
+            tenant=self.tenant, stream_type=STREAM, stream_id=only, version=1
         )
-        return list(own.filter(stream_id__gt=after).values_list("stream_id", flat=True))
+        if start is not None:
+            own = own.filter(**{f"stream_id__{'gt' if self.forwards else 'lt'}": start})
+        return list(own.values_list("stream_id", flat=True))
 
 
 def as_it_is(row: CurrentAgent) -> Loaded:

@@ -4,12 +4,14 @@
     companion("relay", run=…)                 for as long as the worker runs, in each worker
 
 A sweep is called with no arguments and returns how many things it did; it has to be safe to run
-twice at once. A companion is called with the worker's `Beside` and returns soon after `stop` is
-set. What either raises is logged, and it is called again later.
+twice at once. One that takes long asks `is_ending()` at times, and leaves off when it says yes. A
+companion is called with the worker's `Beside` and returns soon after `stop` is set. What either
+raises is logged, and it is called again later.
 """
 
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,3 +58,17 @@ def sweep(name: str, *, every_seconds: float, run: Callable[[], int]) -> None:
 def companion(name: str, run: Callable[[Beside], None]) -> None:
     """Have the worker run this beside it. Registering a name again replaces it."""
     companions[name] = Companion(name, run)
+
+
+_ending: ContextVar[Callable[[], bool]] = ContextVar("ending")
+
+
+def end_when(ending: Callable[[], bool]) -> None:
+    """To be said by whoever calls sweeps in this thread: when the worker is about to end."""
+    _ending.set(ending)
+
+
+def is_ending() -> bool:
+    """Whether the worker that runs this sweep is about to end; never where none said when."""
+    ending = _ending.get(None)
+    return ending is not None and ending()

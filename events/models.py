@@ -108,6 +108,14 @@ class Event(models.Model):
                 name="events_event_version",
             ),
         ]
+        # Only events that name a cause are in it, so the others pay nothing for it.
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant", "causation_id", "seq"],
+                condition=models.Q(causation_id__isnull=False),
+                name="events_event_cause",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.tenant_id}/{self.seq} {self.type}"
@@ -194,6 +202,69 @@ class Verification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.status} at {self.seq}"
+
+
+class Rebuild(models.Model):
+    """Somebody asked for a projection's rows of one tenant to be made anew; what came of it. At
+    most one is open per projection.
+
+    seq and head: how far it has come, and where the log ended when that was written. rows, held: of
+    a finished one, how many rows it made, and how many streams failed on the way. why: what ended
+    it, or what an open one waits for. tries: how often a worker began it. Whoever works on it holds
+    a lease: each new holder raises `epoch`, and every write names the epoch it was made under.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="rebuilds"
+    )
+    projection = models.CharField(max_length=255)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
+    requested_by = models.CharField(max_length=300)
+    reason = models.TextField()
+    requested_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    seq = models.BigIntegerField(default=0)
+    head = models.BigIntegerField()
+    rows = models.BigIntegerField(null=True)
+    held = models.BigIntegerField(null=True)
+    why = models.TextField(null=True)
+    tries = models.IntegerField(default=0)
+    epoch = models.BigIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "projection"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="events_rebuild_one_open",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant", "projection", "-requested_at", "-id"],
+                name="events_rebuild_newest",
+            ),
+            # The worker asks every few seconds, for all tenants.
+            models.Index(
+                fields=["requested_at"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="events_rebuild_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.projection} of {self.tenant_id} {self.status} at {self.seq}"
 
 
 class SavedView(models.Model):

@@ -117,6 +117,8 @@ def _exported(e: tenant_facts.LogExported) -> str:
     low = "the beginning" if e.from_seq is None else f"seq {e.from_seq:,}"
     high = "the end" if e.to_seq is None else f"seq {e.to_seq:,}"
     by = f", filtered by {', '.join(map(name, list(e.filters)[:FIRST]))}" if e.filters else ""
+    if isinstance(query := e.filters.get("query"), str):
+        by = f", what fits {name(query)}"
     return _did(e, "exported", "the log", f" as {name(e.format)} from {low} to {high}{by}")
 
 
@@ -132,6 +134,12 @@ def _erased(e: tenant_facts.PayloadErased) -> str:
 def _skipped(e: tenant_facts.EventSkipped) -> str:
     where = f" for subscription {name(e.subscription)}"
     return _did(e, "skipped", f"seq {e.seq:,} of {name(e.stream_id)}", where + because(e.reason))
+
+
+def _resumed(e: tenant_facts.SubscriptionResumed) -> str:
+    where = f" after seq {e.after_seq:,}" if e.after_seq else " from the first event"
+    what = f"subscription {name(e.subscription)}"
+    return _did(e, "let go", what, where + because(e.reason), was="was")
 
 
 def _alert(rule: str, agent_id: str | None) -> str:
@@ -196,6 +204,7 @@ _SENTENCES: dict[type[Fact], Callable[[Any], str]] = {
         f"agents fall silent together no more, so silence counts again{because(e.reason)}"
     ),
     tenant_facts.EventSkipped: _skipped,
+    tenant_facts.SubscriptionResumed: _resumed,
     tenant_facts.AlertRuleChanged: _rule_changed,
     tenant_facts.AlertRuleDeleted: lambda e: _did(e, "deleted", f"alert rule {name(e.rule)}"),
     tenant_facts.AlertAcknowledged: lambda e: _did(

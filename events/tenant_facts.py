@@ -170,3 +170,13 @@ class EventSkipped(TenantFact, frozen=True):
     event_id: str
     seq: int
     reason: str
+
+
+class SubscriptionResumed(TenantFact, frozen=True):
+    """A person said where a subscription that had stopped goes on: after event `after_seq`, 0 for
+    the first. It had read up to `from_seq`, perhaps of a log that was another then."""
+
+    subscription: str
+    from_seq: int
+    after_seq: int
+    reason: str

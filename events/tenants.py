@@ -202,13 +202,18 @@ def issue_token(
     *,
     agent_id: str | None = None,
     expires_at: datetime | None = None,
+    token_id: uuid.UUID | None = None,
     by: Context,
     receipt: Receipt | None = None,
 ) -> tuple[Token, str]:
-    """A new token and its secret, which is kept nowhere. Raises Refused for unfit values."""
+    """A new token and its secret, which is kept nowhere. Raises Refused for unfit values.
+
+    `token_id` is for who may ask twice for the same token: the second time is refused.
+    """
     _check_token(name, role, agent_id, expires_at)
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = Token(
+        id=token_id or uuid.uuid4(),
         tenant_id=tenant,
         name=name,
         role=role,
@@ -219,14 +224,23 @@ def issue_token(
     fact = TokenIssued(
         token_id=str(token.id), name=name, role=role, agent_id=agent_id, expires_at=expires_at
     )
-    record(
-        tenant,
-        fact,
-        by=by,
-        within=lambda: token.save(force_insert=True),
-        receipt=receipt,
-        thing=token,
-    )
+    try:
+        record(
+            tenant,
+            fact,
+            by=by,
+            within=lambda: token.save(force_insert=True),
+            receipt=receipt,
+            thing=token,
+        )
+    except IntegrityError:
+        if token_id is None:
+            raise
+        raise Refused(
+            "This was sent before: the token was issued then, and its secret shown. If nobody "
+            "kept it, revoke that token and issue another.",
+            "already_exists",
+        ) from None
     return token, secret
 
 

@@ -1,19 +1,18 @@
 """Pages of a tenant's log, filtered. However little a filter finds, a page does bounded work.
 
 A page looks at no more than EXAMINED places of the log (or OF_ONE_AGENT of one agent's stream) and
-is then returned short; `next` says how far it came. Filters mean the same on both engines: names
-are compared as they are written, and only `text` ignores case, by Unicode's rules.
+is then returned short; `next` says how far it came.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import QuerySet
 
+from events.cloudevents import AGENT_STREAM
 from events.log.places import seq_before, version_before
 from events.models import Event
-from events.patterns import Pattern
+from events.wanted import Look, Wanted
 
 EXAMINED = 10_000  # places of the log, for one page
 # Of a long log these are spread over it, each in a block of its own.
@@ -21,23 +20,6 @@ OF_ONE_AGENT = 250  # places of its stream, for one page that asks for fewer
 WINDOW = 5_000  # places, for one query
 CHUNK = 250  # rows of one query
 MOST_BYTES = 8 * 1024 * 1024  # of data in one page
-AGENT_STREAM = "agent"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What to look for. text is found in type, stream id, actor, reason and data, in any case.
-
-    since is inclusive, until exclusive; both compare recorded_at.
-    """
-
-    types: Pattern | None = None
-    agent: Pattern | None = None
-    actor: Pattern | None = None
-    correlation: Pattern | None = None
-    text: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +50,26 @@ class _Span:
             for bottom in range(self.low, self.farthest + 1, WINDOW):
                 yield bottom, min(self.farthest, bottom + WINDOW - 1)
 
-    def rows(self, at_once: int, text: str | None) -> Iterator[Event]:
-        """at_once: how many rows one query may bring. text: as in `Wanted`, in folded case."""
+    def rows(self, at_once: int, look: Look | None) -> Iterator[Event]:
+        """at_once: how many rows one query may bring."""
         for low, high in self.windows():
-            yield from self._window(low, high, at_once, text)
+            yield from self._window(low, high, at_once, look)
 
-    def _window(self, low: int, high: int, at_once: int, text: str | None) -> Iterator[Event]:
+    def _window(self, low: int, high: int, at_once: int, look: Look | None) -> Iterator[Event]:
         order = f"-{self.place}" if self.descending else self.place
         while low <= high:
             within = {f"{self.place}__gte": low, f"{self.place}__lte": high}
             asked = self.events.filter(**within).order_by(order)
-            if text is None:
+            if look is None:
                 chunk = list(asked[:at_once])
                 yield from chunk
                 places = [getattr(row, self.place) for row in chunk]
             else:
-                searched = list(asked.values_list(self.place, *_SEARCHED)[:at_once])
-                places = [place for place, *_ in searched]
-                holding = [place for place, *parts in searched if _holds(parts, text)]
-                if holding:
-                    yield from asked.filter(**{f"{self.place}__in": holding})
+                looked_at = list(asked.values_list(self.place, *look.columns)[:at_once])
+                places = [place for place, *_ in looked_at]
+                fitting = [place for place, *values in looked_at if look.fits(values)]
+                if fitting:
+                    yield from asked.filter(**{f"{self.place}__in": fitting})
             if len(places) < at_once:
                 return
             last = places[-1]
@@ -119,9 +101,9 @@ def page(
     if span is None:
         return Page([], None)
     rows, size = [], 0
-    text = wanted.text.casefold() if wanted.text else None
-    # The database knows every filter but the text, of which nobody knows how much it lets through.
-    for row in span.rows(min(CHUNK, limit) if text is None else CHUNK, text):
+    look = wanted.look()
+    # Nobody knows how many of the rows that the database brings stand up to a look.
+    for row in span.rows(min(CHUNK, limit) if look is None else CHUNK, look):
         rows.append(row)
         size += len(row.data)
         if len(rows) == limit or size >= MOST_BYTES:
@@ -138,26 +120,22 @@ def _span(
     low, high, at_most = 1, head, EXAMINED
     if after is not None:
         low, high = (low, min(high, after - 1)) if descending else (after + 1, high)
+    if wanted.from_seq is not None:
+        low = max(low, wanted.from_seq)
+    if wanted.to_seq is not None:
+        high = min(high, wanted.to_seq)
     if wanted.since is not None:
         low = max(low, seq_before(tenant, wanted.since) + 1)
     if wanted.until is not None:
         high = min(high, seq_before(tenant, wanted.until))
-    events = Event.objects.filter(tenant=tenant)
-    for column, pattern in (
-        ("type", wanted.types),
-        ("actor", wanted.actor),
-        ("correlation_id", wanted.correlation),
-    ):
-        if pattern is not None:
-            events = events.filter(pattern.condition(column))
+    events = Event.objects.filter(wanted.condition(), tenant=tenant)
     place = "seq"
-    if wanted.agent is not None:
-        events = events.filter(wanted.agent.condition("stream_id"), stream_type=AGENT_STREAM)
-        if low <= high and (one := wanted.agent.single) is not None:
-            # One agent's events are read from its own stream, however long the log is.
-            place, at_most = "version", min(EXAMINED, max(limit, OF_ONE_AGENT))
-            low = version_before(tenant, AGENT_STREAM, one, low) + 1
-            high = version_before(tenant, AGENT_STREAM, one, high + 1)
+    one = wanted.agent.single if wanted.agent is not None else None
+    if low <= high and one is not None:
+        # One agent's events are read from its own stream, however long the log is.
+        place, at_most = "version", min(EXAMINED, max(limit, OF_ONE_AGENT))
+        low = version_before(tenant, AGENT_STREAM, one, low) + 1
+        high = version_before(tenant, AGENT_STREAM, one, high + 1)
     return _Span(events, place, low, high, descending, at_most) if low <= high else None
 
 
@@ -171,10 +149,3 @@ def _seq_of(tenant: str, wanted: Wanted, span: _Span) -> int:
         stream_id=wanted.agent.single,
         version=span.farthest,
     )
-
-
-_SEARCHED = ("type", "stream_id", "actor", "reason", "data")
-
-
-def _holds(parts: Iterable[str | None], text: str) -> bool:
-    return any(text in part.casefold() for part in parts if part)

@@ -4,7 +4,7 @@ from projections.alerts.models import AgentTags, Alert, AlertRule
 from projections.analytics.models import AgentTypeRow, StatisticsKept, TaskStatisticsRow
 from projections.fleet.models import FleetRow
 from projections.notify.models import Digest, Notice, WebhookSecret
-from projections.relay.models import RelayedLog
+from projections.relay.models import RelayedLog, RelayLink
 from projections.tasks.models import TaskRow
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Digest",
     "FleetRow",
     "Notice",
+    "RelayLink",
     "RelayedLog",
     "StatisticsKept",
     "TaskRow",

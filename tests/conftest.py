@@ -51,6 +51,7 @@ NO_DATABASE = [
     "projections/test_fleet.py",
     "projections/test_tasks.py",
     "schemas/test_summary.py",
+    "timeline/test_query_language.py",
     "outbound",
     "ratelimits",
     "relay/test_pipeline.py",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentmesh_site.health import WORKER_SECONDS
 from events.durable import status
 from events.durable.status import Condition, State
 from events.worker import heartbeat
@@ -24,7 +23,7 @@ class Readers:
 
     @property
     def has_worker(self) -> bool:
-        return self.worker_seconds is not None and self.worker_seconds <= WORKER_SECONDS
+        return self.worker_seconds is not None and self.worker_seconds <= heartbeat.MISSED_SECONDS
 
     @property
     def worst(self) -> State | None:

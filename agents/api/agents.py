@@ -26,7 +26,7 @@ from events.api.paging import cursor_of, key_after, listed
 from events.api.problem import invalid, invalid_parameter, not_found
 from events.api.query import MOST_PARAMETERS
 from events.api.tasks import TASK
-from events.api.timeline import EVENTS, FILTERS, PAGING, EventsDoor
+from events.api.timeline import EVENTS, FILTERS, PAGING, EventsDoor, filtered
 from events.facts import DomainEvent
 from events.idempotency import Answer
 from events.log.places import seq_at
@@ -207,7 +207,7 @@ class AgentEvents(AgentDoor, EventsDoor):
     def get(self, _: Request, **__: str) -> HttpResponse:
         if not self.object_exists():
             raise not_found()
-        return self.page_of(Pattern((self.agent_id,), ()))
+        return self.page_of(filtered(self.query, Pattern((self.agent_id,), ())))
 
 
 class OneTask(AgentsDoor):

@@ -5,26 +5,36 @@ the agent as it stands, and what it would refuse is not shown. Nothing is record
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 import msgspec
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils import timezone
 from msgspec import UNSET
 
 from agents import services
 from agents.command import Outcome
 from agents.domain import decide, limits
-from agents.domain.errors import RuleViolated
+from agents.domain.errors import InvalidCommand, RuleViolated
 from agents.domain.state import Agent
 from agents.pages.values import tags_of
-from events.facts import DomainEvent
+from events.facts import DomainEvent, utc_now
 from events.log.proposal import Context
 from events.pages.fields import JSONText, LongText, MomentField
 
 ANY_REASON = "?"  # stands for whatever a person would write, where only the state is asked about
+HOUR = 3_600
+PAUSES = [
+    ("", "until somebody resumes it"),
+    (HOUR, "1 hour"),
+    (4 * HOUR, "4 hours"),
+    (12 * HOUR, "12 hours"),
+    (24 * HOUR, "1 day"),
+    (7 * 24 * HOUR, "7 days"),
+]
 LEVELS = [(level, str(level)) for level in range(limits.MIN_LEVEL, limits.MAX_LEVEL + 1)]
 
 
@@ -43,11 +53,14 @@ class CommandForm(forms.Form):
     title: ClassVar[str]
     explanation: ClassVar[str] = ""
     done: ClassVar[str]
+    is_main: ClassVar[bool] = False  # about the agent's work, which is what people come for
     is_dangerous: ClassVar[bool] = False
 
     def __init__(self, agent: Agent, data: QueryDict | None = None) -> None:
         self.agent = agent
         super().__init__(data, auto_id=f"{self.slug}-%s")
+        if "reason" not in self.fields:
+            self.fields["reason"] = _reason(required=False)
         self.prepare()
 
     def prepare(self) -> None:
@@ -62,12 +75,25 @@ class CommandForm(forms.Form):
         raise NotImplementedError
 
     @property
+    def key(self) -> str:
+        """The same for the same form: what stands on the page may be a form for another task."""
+        return self.slug
+
+    @property
     def tenant(self) -> str:
         return self.agent.tenant_id
 
     @property
     def agent_id(self) -> str:
         return self.agent.agent_id
+
+    def clean_reason(self) -> str:
+        reason: str = self.cleaned_data["reason"]
+        try:
+            limits.check_optional_reason(reason)
+        except InvalidCommand as error:
+            raise ValidationError(error.detail) from None
+        return reason
 
     @property
     def why(self) -> str | None:
@@ -76,11 +102,16 @@ class CommandForm(forms.Form):
 
 
 def _reason(*, required: bool = True) -> forms.CharField:
-    return forms.CharField(required=required, widget=forms.TextInput({"autocomplete": "off"}))
+    return forms.CharField(
+        required=required,
+        widget=forms.TextInput({"autocomplete": "off"}),
+        help_text="Stays in the log, beside your name.",
+    )
 
 
 class Activate(CommandForm):
     slug, title, done = "activate", "Activate", "is in service"
+    is_main = True
     explanation = "Puts the agent into service. It can then be given tasks."
 
     @classmethod
@@ -93,6 +124,8 @@ class Activate(CommandForm):
 
 class AssignTask(CommandForm):
     slug, title, done = "assign", "Assign task", "has the task"
+    explanation = "Gives this agent the task. Routing finds the best agent for one by itself."
+    is_main = True
 
     task_id = forms.CharField(label="Task id", widget=forms.TextInput({"autocomplete": "off"}))
     input = JSONText(label="Input (JSON)")
@@ -120,6 +153,10 @@ class _EndTask(CommandForm):
     def prepare(self) -> None:
         self.fields["task_id"].initial = self.agent.current_task_id
 
+    @property
+    def key(self) -> str:
+        return f"{self.slug}-{self.agent.current_task_id}"
+
     @classmethod
     def is_offered(cls, agent: Agent, now: datetime) -> bool:
         task_id = agent.current_task_id
@@ -130,6 +167,8 @@ class _EndTask(CommandForm):
 
 class CompleteTask(_EndTask):
     slug, title, done = "complete", "Complete task", "has completed its task"
+    explanation = "In the agent's stead, where it cannot report by itself."
+    is_main = True
 
     execution_time_ms = forms.IntegerField(
         label="Execution time in ms", widget=forms.NumberInput({"min": 0})
@@ -150,6 +189,8 @@ class CompleteTask(_EndTask):
 
 class FailTask(_EndTask):
     slug, title, done = "fail", "Fail task", "has failed its task"
+    explanation = "The agent is free again, and the task can be given to another one."
+    is_main = True
 
     error_message = LongText()
     error_code = forms.CharField(required=False)
@@ -168,12 +209,24 @@ class FailTask(_EndTask):
 
 class Pause(CommandForm):
     slug, title, done = "pause", "Pause", "is paused"
+    is_main = True
     explanation = "The agent takes no new task; one that it works on it may finish."
 
     reason = _reason()
-    until = MomentField(
-        required=False, label="Until (UTC)", help_text="Empty: until somebody resumes it."
-    )
+    duration = forms.TypedChoiceField(label="For", choices=PAUSES, coerce=int, required=False)
+    until = MomentField(required=False, label="Until")
+
+    def prepare(self) -> None:
+        zone = timezone.get_current_timezone_name()
+        self.fields[
+            "until"
+        ].help_text = f"Instead: a moment in {zone}, at which it resumes by itself."
+
+    def clean(self) -> dict[str, Any]:
+        values = self.cleaned_data
+        if values.get("duration") and values.get("until"):
+            self.add_error("until", "and a duration are two answers. Give one of them.")
+        return values
 
     @classmethod
     def is_offered(cls, agent: Agent, now: datetime) -> bool:
@@ -181,17 +234,16 @@ class Pause(CommandForm):
 
     def send(self, by: Context) -> Outcome:
         values = self.cleaned_data
+        seconds = values["duration"]
+        until = utc_now() + timedelta(seconds=seconds) if seconds else values["until"]
         return services.pause_agent(
-            tenant=self.tenant,
-            agent_id=self.agent_id,
-            reason=values["reason"],
-            until=values["until"],
-            by=by,
+            tenant=self.tenant, agent_id=self.agent_id, reason=values["reason"], until=until, by=by
         )
 
 
 class Resume(CommandForm):
     slug, title, done = "resume", "Resume", "takes tasks again"
+    is_main = True
 
     reason = _reason(required=False)
 

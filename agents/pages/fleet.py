@@ -1,4 +1,4 @@
-"""The fleet as its current rows tell it: a page of agents, and how many there are of which kind."""
+"""The fleet as its current rows tell it: who needs care, and how many there are of which kind."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,33 +10,7 @@ from agents import fleet
 from agents.domain.state import Agent, Health, Status
 from agents.models import CurrentAgent
 
-PAGE = 50
 NEEDING_CARE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Empty means any; terminated agents are asked for by status or intent, or are left out.
-
-    text: part of the name, id, description or type.
-    """
-
-    status: str = ""
-    intent: str = ""
-    health: str = ""
-    text: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.status or self.intent or self.health or self.text)
-
-    @property
-    def wanted(self) -> fleet.Wanted:
-        return fleet.Wanted(
-            statuses=(self.status,) if self.status else None,
-            intents=(self.intent,) if self.intent else None,
-            healths=(self.health,) if self.health else None,
-            text=self.text or None,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +19,6 @@ class Listed:
 
     agent: Agent
     unseen_seconds: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Agents in the order of their ids. next: the `after` of the next page; None at the end."""
-
-    agents: list[Listed]
-    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +35,6 @@ class Counts:
     @property
     def total(self) -> int:
         return sum(self.by_status.values())
-
-
-def page(tenant: str, filters: Filters, after: str, now: datetime, size: int = PAGE) -> Page:
-    found = fleet.page(tenant, filters.wanted, limit=size, after=after or None)
-    return Page([listed(each.agent, now) for each in found.agents], found.next)
 
 
 def unhealthy(tenant: str, now: datetime) -> list[Listed]:

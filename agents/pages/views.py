@@ -1,60 +1,50 @@
-"""The agents' pages: the list, one agent with its commands, and the form that makes a new one."""
+"""One agent's pages: it with its commands, and its timeline. `agents.pages.time_machine` shows an
+agent's past; how it worked, which only the read models know, is put on its page by
+`agentmesh_site.agent_page`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from agents import current, services
+from agents import current
 from agents.current import AgentNotFound, Loaded
-from agents.domain.state import Health, Intent, Status
-from agents.pages import commands, fleet
+from agents.domain.state import Agent
+from agents.pages import commands, fleet, summaries
 from agents.pages.commands import CommandForm
-from agents.pages.creation import CreateAgent
 from agents.pages.refusals import REFUSALS, Refusal, refusal_of, refusal_of_form
 from events.access import Principal, Right
 from events.facts import utc_now
 from events.origin import context_of
-from events.pages import newest, parameters
+from events.pages import parameters
 from events.pages.frame import render_page, require, tenant_page
 
-EVENTS_ON_PAGE = 25
+LATEST = 8  # entries of the timeline, beside the agent's state
 
 
 @require_safe
 @tenant_page
-def agent_list(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """By id; `?status=`, `?intent=`, `?health=` and `?q=` narrow, `?after=` goes on."""
-    filters = fleet.Filters(
-        status=parameters.text(request, "status"),
-        intent=parameters.text(request, "intent"),
-        health=parameters.text(request, "health"),
-        text=parameters.text(request, "q"),
-    )
-    after = parameters.text(request, "after")
-    page = fleet.page(principal.tenant, filters, after, utc_now())
+def agent_timeline(request: HttpRequest, principal: Principal, agent_id: str) -> HttpResponse:
+    """Newest first; `?before=` goes on below a version, `?heartbeats=each` unfolds them."""
+    loaded = found(principal, agent_id)
+    before = parameters.position(request, "before")
+    folding = parameters.text(request, "heartbeats") != "each"
+    page = summaries.page(principal.tenant, agent_id, before=before, folding=folding)
     context = {
-        "title": "Agents",
-        "section": "fleet",
-        "filters": filters,
-        "choices": {"status": list(Status), "intent": list(Intent), "health": list(Health)},
+        **heading(request, loaded, "timeline"),
         "page": page,
-        "is_first": not after,
-        "next": parameters.link(request, after=page.next) if page.next else None,
-        "first": parameters.link(request, after=None),
+        "folding": folding,
+        "is_first": before is None,
+        "newest": parameters.link(request, before=None),
+        "older": parameters.link(request, before=page.next) if page.next else None,
+        "other_folding": parameters.link(request, heartbeats="each" if folding else None),
     }
-    return render_page(request, principal, "agents/list.html", context)
-
-
-@require_safe
-@tenant_page
-def agent_page(request: HttpRequest, principal: Principal, agent_id: str) -> HttpResponse:
-    """The agent as it is, what may be done with it, and its events; `?before=` goes on in these."""
-    return _agent(request, principal, found(principal, agent_id))
+    return render_page(request, principal, "agents/timeline.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -71,38 +61,16 @@ def command(
     require(request, principal, Right.OPERATE)
     form = commands.BY_SLUG[command](loaded.agent, request.POST)
     if not form.is_valid():
-        return _agent(request, principal, loaded, form, refusal_of_form(form))
+        return shown(request, principal, loaded, sent=form, refusal=refusal_of_form(form))
     try:
         outcome = form.send(context_of(request, principal.actor, form.why))
     except REFUSALS as error:
         refusal = refusal_of(error, form)
-        return _agent(request, principal, found(principal, agent_id), form, refusal)
+        return shown(request, principal, found(principal, agent_id), sent=form, refusal=refusal)
     if outcome.facts:
         messages.success(request, f"{outcome.agent.agent_id} {form.done}.")
     else:
         messages.info(request, f"Nothing differs from how {agent_id} was, so nothing was recorded.")
-    return redirect("admin:agent", principal.tenant, agent_id)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@tenant_page
-def create_agent(request: HttpRequest, principal: Principal) -> HttpResponse:
-    require(request, principal, Right.OPERATE)
-    if request.method != "POST":
-        return _creation(request, principal, CreateAgent())
-    form = CreateAgent(request.POST)
-    if not form.is_valid():
-        return _creation(request, principal, form, refusal_of_form(form))
-    try:
-        outcome = services.create_agent(
-            tenant=principal.tenant,
-            **form.values(),
-            by=context_of(request, principal.actor),
-        )
-    except REFUSALS as error:
-        return _creation(request, principal, form, refusal_of(error, form))
-    agent_id = outcome.agent.agent_id
-    messages.success(request, f"{agent_id} is registered. Activate it to give it tasks.")
     return redirect("admin:agent", principal.tenant, agent_id)
 
 
@@ -116,14 +84,41 @@ def found(principal: Principal, agent_id: str) -> Loaded:
         raise Http404 from None
 
 
-def _agent(
+def heading(request: HttpRequest, loaded: Loaded, tab: str) -> dict[str, Any]:
+    """What all pages about one agent say of it above their own part."""
+    agent = loaded.agent
+    return {
+        "title": agent.name,
+        "section": "fleet",
+        "agent": agent,
+        "loaded": loaded,
+        "tab": tab,
+        "permalink": request.build_absolute_uri(
+            reverse("agent_permalink", args=(agent.tenant_id, agent.agent_id))
+        ),
+    }
+
+
+def metadata_text(agent: Agent) -> str:
+    """JSON over several lines; empty where there is none."""
+    if not agent.metadata:
+        return ""
+    return msgspec.json.format(msgspec.json.encode(agent.metadata), indent=2).decode()
+
+
+def shown(
     request: HttpRequest,
     principal: Principal,
     loaded: Loaded,
+    *,
+    work: Mapping[str, Any] | None = None,
     sent: CommandForm | None = None,
     refusal: Refusal | None = None,
 ) -> HttpResponse:
-    """sent: the form whose command was refused; it stays open as typed while it is offered."""
+    """The agent's page. work: what `agents/work.html` shows of how it worked; None: nothing.
+
+    sent: the form whose command was refused; it stays open as typed while it is offered.
+    """
     agent, now = loaded.agent, utc_now()
     offered: list[CommandForm] = []
     if principal.may(Right.OPERATE):
@@ -131,33 +126,15 @@ def _agent(
             sent if sent is not None and each is type(sent) else each(agent)
             for each in commands.offered(agent, now)
         ]
-    before = parameters.position(request, "before")
-    events = newest.page(
-        principal.tenant, newest.Filters(agent=agent.agent_id), before, EVENTS_ON_PAGE
-    )
     context: dict[str, Any] = {
-        "title": agent.name,
-        "section": "fleet",
-        "agent": agent,
-        "loaded": loaded,
-        "metadata": msgspec.json.format(msgspec.json.encode(agent.metadata), indent=2).decode()
-        if agent.metadata
-        else "",
+        **heading(request, loaded, "overview"),
+        "metadata": metadata_text(agent),
+        "work": work,
         "unseen_seconds": fleet.unseen_seconds(agent, now),
         "forms": offered,
         "sent": sent,
         "refusal": refusal,
-        "page": events,
-        "is_first": before is None,
-        "older": parameters.link(request, before=events.next) if events.next else None,
+        "page": summaries.page(principal.tenant, agent.agent_id, size=LATEST),
     }
     status = refusal.status if refusal else 200
     return render_page(request, principal, "agents/agent.html", context, status=status)
-
-
-def _creation(
-    request: HttpRequest, principal: Principal, form: forms.Form, refusal: Refusal | None = None
-) -> HttpResponse:
-    context = {"title": "New agent", "section": "fleet", "form": form, "refusal": refusal}
-    status = refusal.status if refusal else 200
-    return render_page(request, principal, "agents/create.html", context, status=status)

@@ -14,7 +14,7 @@ from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.parameters import named
 from events.api.openapi.shape import TEXT, Shape, whole
 from events.api.problem import invalid, invalid_parameter, unavailable
-from events.api.timeline import FILTERS, wanted_of
+from events.api.timeline import FILTERS, asked_of, wanted_of
 from events.ratelimits.scopes import Scope
 from events.signing import NoSigningKey
 from events.tenants import Refused
@@ -35,11 +35,20 @@ def _renderer(kind: str) -> type[BaseRenderer]:
     return type("Renderer", (BaseRenderer,), {"media_type": kind, "format": None})
 
 
+def head_of(copy: Copy) -> HttpResponse:
+    """The head of the answer that a copy is."""
+    response = HttpResponse(content_type=FORMATS[copy.asked.format])
+    response.headers["Content-Disposition"] = f'attachment; filename="{copy.file_name}"'
+    response.headers[SEQ] = str(copy.export.to_seq)
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would put it all on its disk first
+    return response
+
+
 class LogExport(TenantDoor):
     """GET /export"""
 
     rights: ClassVar = {"GET": Right.AUDIT}
-    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "from_seq", "to_seq", "min_seq")}
+    known: ClassVar = {"GET": ("format", *ALL_FILTERS, "query", "from_seq", "to_seq", "min_seq")}
     scopes: ClassVar = {"GET": Scope.EXPORT}  # HEAD takes no copy
     parameters: ClassVar = {
         "format": named(FORMATS, "`jsonl` without it. `bundle` is both, signed, for an audit."),
@@ -71,15 +80,16 @@ class LogExport(TenantDoor):
         ending = self.query.text("format") or "jsonl"
         if ending not in FORMATS:
             raise invalid_parameter("format", f"must be {', '.join(FORMATS)}.")
-        filters = {name: text for name in ALL_FILTERS if (text := self.query.text(name))}
-        wanted = wanted_of(self.query, self.query.pattern("agent"))
+        asked = asked_of(self.query, self.tenant)
+        if asked is not None:
+            wanted, filters = asked.wanted, asked.filters
+        else:
+            wanted = wanted_of(self.query, self.tenant)
+            filters = {name: text for name in ALL_FILTERS if (text := self.query.text(name))}
         first, last = (self.query.whole(name, least=1) for name in ("from_seq", "to_seq"))
         self.head_seq()
         copy = self._copy(taking.Asked(ending, wanted, filters, first, last))
-        response = HttpResponse(content_type=FORMATS[ending])
-        response.headers["Content-Disposition"] = f'attachment; filename="{copy.file_name}"'
-        response.headers[SEQ] = str(copy.export.to_seq)
-        response.headers["X-Accel-Buffering"] = "no"  # nginx would put it all on its disk first
+        response = head_of(copy)
         if request.method == "HEAD":
             return response
         return handed_over(self.http_request, response, copy.take(by=self.context()))

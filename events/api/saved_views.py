@@ -24,12 +24,12 @@ from events.api.paging import cursor_of, key_after, listed
 from events.api.problem import Problem, invalid_field, not_found
 from events.api.query import Query
 from events.api.strict_json import escaped
-from events.api.timeline import FILTERS, is_descending, wanted_of
+from events.api.timeline import OF_THE_LOG, is_descending, wanted_of
 from events.idempotency import Answer, Receipt
 from events.models import SavedView
 from events.moments import rfc3339
 
-QUERY_FIELDS = (*FILTERS, "agent", "order")
+QUERY_FIELDS = (*OF_THE_LOG, "order")
 
 NAME = text(least=1, most=saved_views.NAME_LENGTH, filled=True)
 ASKED = thing(
@@ -84,7 +84,7 @@ class ViewDoor(WritingDoor):
     def view_order(self, request: Request) -> dict[str, Any]:
         order = self.order(request)
         if "query" in order:
-            check_query(order["query"])
+            check_query(order["query"], self.tenant)
         return order
 
 
@@ -195,14 +195,14 @@ class OneSavedView(ViewDoor):
         return saved_views.of(self.tenant).filter(pk=view_id).first()
 
 
-def check_query(given: Mapping[str, Any]) -> None:
+def check_query(given: Mapping[str, Any], tenant: str) -> None:
     """Whether GET /events would take it. Raises Problem (400), which points into the body."""
     for name, value in given.items():
         if not isinstance(value, str):
             raise invalid_field(f"query/{escaped(name[:64])}", "must be text, as in a URL.")
     try:
         query = Query(given.items(), QUERY_FIELDS)
-        wanted_of(query, query.pattern("agent"))
+        wanted_of(query, tenant)
         is_descending(query)
     except Problem as refusal:
         (error,) = refusal.errors

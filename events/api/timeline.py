@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from events import timeline
+from events import timeline, timeline_query
 from events.access import Right
 from events.api.door import SEQ, TenantDoor, json_response
 from events.api.openapi import facts
@@ -15,13 +16,18 @@ from events.api.openapi.operation import Operation, Parameter
 from events.api.openapi.shape import COUNT, LOG_SEQ, or_null, some_of, thing, whole
 from events.api.problem import invalid_parameter, not_found
 from events.api.query import Query
-from events.cloudevents import STORED, UnknownSchema, check_schema, cloud_event
+from events.cloudevents import AGENT_STREAM, STORED, UnknownSchema, check_schema, cloud_event
 from events.confidential import reveal
+from events.facts import utc_now
 from events.models import Event
 from events.patterns import Pattern
-from events.timeline import AGENT_STREAM, Page, Wanted
+from events.query_language import BadQuery
+from events.timeline import Page
+from events.timeline_query import Asked
+from events.wanted import Wanted
 
 FILTERS = ("types", "actor", "correlation", "since", "until", "q")
+OF_THE_LOG = (*FILTERS, "agent", "query")  # where the path does not name the agent
 PAGING = ("after", "limit", "order", "schema", "min_seq")
 EVENT = facts.event_shape()
 EVENTS = thing(
@@ -60,15 +66,14 @@ class EventsDoor(TenantDoor):
             for row in rows
         ]
 
-    def page_of(self, agent: Pattern | None) -> HttpResponse:
-        """The page that the query asks for, of the whole log or of some agents."""
+    def page_of(self, wanted: Wanted) -> HttpResponse:
+        """The page that the query asks for, of those events that are wanted."""
         self.pinned_schema()
-        wanted = wanted_of(self.query, agent)
         after, limit = self.query.whole("after"), self.query.limit()
         descending = is_descending(self.query)
         head = self.head_seq()
         found = Page([], None)
-        if self._may_see(agent):
+        if self._may_see(wanted.agent):
             found = timeline.page(
                 self.tenant,
                 wanted,
@@ -90,7 +95,7 @@ class EventsDoor(TenantDoor):
 class Events(EventsDoor):
     """GET /events"""
 
-    known: ClassVar = {"GET": (*FILTERS, *PAGING, "agent")}
+    known: ClassVar = {"GET": (*OF_THE_LOG, *PAGING)}
     operations: ClassVar = {
         "GET": Operation(
             "list_events",
@@ -102,10 +107,10 @@ class Events(EventsDoor):
     }
 
     def get(self, _: Request, **__: str) -> HttpResponse:
-        agent, own = self.query.pattern("agent"), self.principal.agent_id
-        if own is not None and (agent is None or agent.fits(own)):
-            agent = Pattern((own,), ())
-        return self.page_of(agent)
+        wanted, own = wanted_of(self.query, self.tenant), self.principal.agent_id
+        if own is not None and (wanted.agent is None or wanted.agent.fits(own)):
+            wanted = replace(wanted, agent=Pattern((own,), ()))
+        return self.page_of(wanted)
 
 
 class OneEvent(EventsDoor):
@@ -142,14 +147,35 @@ class OneEvent(EventsDoor):
         return row
 
 
-def wanted_of(query: Query, agent: Pattern | None) -> Wanted:
+def asked_of(query: Query, tenant: str) -> Asked | None:
+    """What `query` asks for, which says all by itself; None without one. Raises Problem (400)."""
+    text = query.text("query")
+    if text is None:
+        return None
+    for beside in OF_THE_LOG:
+        if beside != "query" and query.text(beside) is not None:
+            raise invalid_parameter(beside, "cannot stand beside `query`. Write it into that.")
+    try:
+        return timeline_query.asked_of(tenant, timeline_query.parsed(text), utc_now())
+    except BadQuery as error:
+        raise invalid_parameter("query", str(error)) from None
+
+
+def wanted_of(query: Query, tenant: str) -> Wanted:
     """What the filters of a query ask for. Raises Problem (400)."""
+    asked = asked_of(query, tenant)
+    return asked.wanted if asked else filtered(query, query.pattern("agent"))
+
+
+def filtered(query: Query, agent: Pattern | None) -> Wanted:
+    """What those filters ask for that every list of events has. Raises Problem (400)."""
+    text = query.text("q")
     return Wanted(
         types=query.pattern("types"),
         agent=agent,
         actor=query.pattern("actor"),
         correlation=query.pattern("correlation"),
-        text=query.text("q"),
+        texts=() if text is None else (text,),
         since=query.moment("since"),
         until=query.moment("until"),
     )

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from events.cloudevents import AGENT_STREAM
 from events.confidential import form
 from events.confidential.form import MARK, OPAQUE, is_sealed
 from events.log import read
 from events.models import Event, PayloadKey
 from events.tenant_facts import PayloadErased
 from events.tenants import STREAM
-from events.timeline import AGENT_STREAM
 from events.transfer.importing import log_imported
 
 AT_ONCE = 1_000

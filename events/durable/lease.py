@@ -7,6 +7,7 @@ A process keeps the leases alive that it works under, and no others: of one that
 behind, when the database was away, nobody else could ever make use.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -157,12 +158,16 @@ def forget(lease: Lease) -> None:
     _in_use.discard((lease.pk, lease.epoch))
 
 
-def keep(holder: str, seconds: float) -> None:
-    """Begin all leases anew that this process works under: a handler may take its time."""
+def keep(holder: str, seconds: float, *, names: Sequence[str] | None = None) -> None:
+    """Begin all leases anew that this process works under, or those of these subscriptions: a
+    handler may take its time."""
+    mine = SubscriptionCheckpoint.objects.across_tenants().filter(holder=holder)
+    if names is not None:
+        mine = mine.filter(subscription__in=names)
     for pk, epoch in tuple(_in_use):
-        SubscriptionCheckpoint.objects.across_tenants().filter(
-            pk=pk, epoch=epoch, holder=holder, leased_until__gt=Now()
-        ).update(leased_until=Now() + timedelta(seconds=seconds))
+        mine.filter(pk=pk, epoch=epoch, leased_until__gt=Now()).update(
+            leased_until=Now() + timedelta(seconds=seconds)
+        )
 
 
 def see(subscription: str, tenant: str) -> Seen | None:

@@ -48,6 +48,10 @@ class CannotRebuild(Exception):
     """It cannot be made anew now; the message says why and what to do."""
 
 
+class BuiltElsewhere(CannotRebuild):
+    """Another process is at it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """events: how many of the log's were looked at, up to `seq`. held: streams that failed."""
@@ -91,13 +95,20 @@ def _nobody(events: int) -> None:
     pass
 
 
-def rebuild(subscription: Subscription, tenant: str, progress: Progress = _nobody) -> Rebuilt:
-    """Make the projection's rows of one tenant anew. Raises CannotRebuild, LogDamaged."""
+def rebuild(
+    subscription: Subscription,
+    tenant: str,
+    progress: Progress = _nobody,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Rebuilt:
+    """Make the projection's rows of one tenant anew. lease_seconds: how long others wait when this
+    process is killed. Raises CannotRebuild, LogDamaged."""
     if subscription.read_model is None:
-        return _Rewriting(subscription, tenant).rebuild(progress)
-    with _building(subscription, tenant, as_live=False) as build:
+        return _Rewriting(subscription, tenant, lease_seconds).rebuild(progress)
+    with _building(subscription, tenant, lease_seconds, as_live=False) as build:
         build.fold_all(progress)
-        with _live(subscription, tenant) as live:
+        with _live(subscription, tenant, lease_seconds) as live:
             build.fold_to(cursor.head(tenant).seq, progress)
             _switch(live, build)
         _clear(subscription.read_model, tenant, keep=build.generation)
@@ -110,11 +121,11 @@ def check(
     """What the standing rows have wrong, as far as their checkpoint. Raises CannotRebuild,
     LogDamaged. Streams that are held now differ by what waits."""
     if subscription.read_model is None:
-        return _Rewriting(subscription, tenant).check(progress)
-    with _building(subscription, tenant, as_live=True) as build:
+        return _Rewriting(subscription, tenant, LEASE_SECONDS).check(progress)
+    with _building(subscription, tenant, LEASE_SECONDS, as_live=True) as build:
         now = lease.see(subscription.name, tenant)
         build.fold_to(now.position.seq if now else 0, progress)
-        with _live(subscription, tenant) as live:
+        with _live(subscription, tenant, LEASE_SECONDS) as live:
             build.fold_to(live.position.seq, progress)
             found = list(_differences(subscription.read_model, build, live.generation))
         told = build.rows_told()
@@ -123,7 +134,9 @@ def check(
 
 
 @contextmanager
-def _building(subscription: Subscription, tenant: str, *, as_live: bool) -> "Iterator[_Build]":
+def _building(
+    subscription: Subscription, tenant: str, lease_seconds: float, *, as_live: bool
+) -> "Iterator[_Build]":
     """The right to make another generation, which one process at a time has.
 
     as_live: whether those rows count of it that count of the live one, however long rows are to be
@@ -136,12 +149,12 @@ def _building(subscription: Subscription, tenant: str, *, as_live: bool) -> "Ite
     name = subscription.name + BUILD_SUFFIX
     registration.begin(name, tenant)
     seen = lease.see(name, tenant)
-    taken = lease.take(seen, holder(), LEASE_SECONDS) if seen else None
+    taken = lease.take(seen, holder(), lease_seconds) if seen else None
     if taken is None:
-        raise CannotRebuild(
+        raise BuiltElsewhere(
             f"{subscription.name} of {tenant} is being rebuilt by another process. Wait for it."
         )
-    with _kept():
+    with _kept(subscription.name, lease_seconds):
         try:
             live = lease.see(subscription.name, tenant)
             generation = live.generation if live else 1
@@ -151,18 +164,19 @@ def _building(subscription: Subscription, tenant: str, *, as_live: bool) -> "Ite
                 read_model.keeping.begin(tenant, generation + 1, like=like)
             yield _Build(subscription, read_model, tenant, generation + 1)
         finally:
+            lease.forget(taken)
             SubscriptionCheckpoint.objects.filter(
                 tenant=tenant, pk=taken.pk, epoch=taken.epoch
             ).delete()
 
 
 @contextmanager
-def _live(subscription: Subscription, tenant: str) -> Iterator[Lease]:
+def _live(subscription: Subscription, tenant: str, lease_seconds: float) -> Iterator[Lease]:
     """The live one stands still for as long as the body runs."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         seen = lease.see(subscription.name, tenant)
-        taken = lease.take(seen, holder(), LEASE_SECONDS) if seen else None
+        taken = lease.take(seen, holder(), lease_seconds) if seen else None
         if taken is not None:
             break
         if time.monotonic() > until:
@@ -178,13 +192,14 @@ def _live(subscription: Subscription, tenant: str) -> Iterator[Lease]:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """This process's leases stay alive while the body runs, however long a statement takes."""
+def _kept(name: str, lease_seconds: float) -> Iterator[None]:
+    """The leases of a rebuild of this name stay alive while the body runs, however long a statement
+    takes; and no others that this process has: a worker's are to end soon when it is killed."""
     over = threading.Event()
 
     def keep() -> None:
-        while not over.wait(LEASE_SECONDS / 4):
-            lease.keep(holder(), LEASE_SECONDS)
+        while not over.wait(lease_seconds / 4):
+            lease.keep(holder(), lease_seconds, names=(name, name + BUILD_SUFFIX))
         connections.close_all()
 
     keeper = threading.Thread(target=keep, name="keeps the leases", daemon=True)
@@ -354,7 +369,7 @@ def _not_in(
 class _Rewriting:
     """A projection whose handler writes its rows itself."""
 
-    def __init__(self, subscription: Subscription, tenant: str) -> None:
+    def __init__(self, subscription: Subscription, tenant: str, lease_seconds: float) -> None:
         if not subscription.models:
             raise CannotRebuild(
                 f"{subscription.name} does not say which rows are its own. Name its models= where "
@@ -362,10 +377,11 @@ class _Rewriting:
             )
         self._subscription = subscription
         self._tenant = tenant
+        self._lease_seconds = lease_seconds
 
     def rebuild(self, progress: Progress) -> Rebuilt:
         registration.begin(self._subscription.name, self._tenant)
-        with _kept(), _live(self._subscription, self._tenant) as live, transaction.atomic():
+        with self._alone() as live, transaction.atomic():
             live.confirm()
             end = cursor.head(self._tenant)
             self._write_again(end.seq, progress)
@@ -378,7 +394,7 @@ class _Rewriting:
 
     def check(self, progress: Progress) -> tuple[Rebuilt, Sequence[Difference]]:
         registration.begin(self._subscription.name, self._tenant)
-        with _kept(), _live(self._subscription, self._tenant) as live, transaction.atomic():
+        with self._alone() as live, transaction.atomic():
             standing = self._snapshot()
             self._write_again(live.position.seq, progress)
             told = self._snapshot()
@@ -386,6 +402,15 @@ class _Rewriting:
         seq = live.position.seq
         rows = sum(sum(counts.values()) for counts in told.values())
         return Rebuilt(seq, seq, rows, 0), list(self._differences(standing, told))
+
+    @contextmanager
+    def _alone(self) -> Iterator[Lease]:
+        subscription, seconds = self._subscription, self._lease_seconds
+        with (
+            _kept(subscription.name, seconds),
+            _live(subscription, self._tenant, seconds) as live,
+        ):
+            yield live
 
     def _write_again(self, seq: int, progress: Progress) -> None:
         for model in self._subscription.models:

@@ -46,7 +46,9 @@ class State:
     """One subscription in one tenant's log.
 
     checkpoint, head: seqs. lag_seconds: how long the first unread event has been in the log, 0 when
-    there is none. is_here: whether this release has the subscription at all.
+    there is none. is_here: whether this release has the subscription at all. retry_at: when the
+    whole is tried again. moved_at: when the checkpoint was last moved. holder: the process that
+    reads for it at this moment.
     """
 
     name: str
@@ -59,6 +61,9 @@ class State:
     failures: int
     last_error: str | None
     last_error_at: datetime | None
+    retry_at: datetime | None
+    moved_at: datetime | None
+    holder: str | None
     retrying: Sequence[HeldState]
     parked: Sequence[HeldState]
 
@@ -112,6 +117,9 @@ def states(tenant: str) -> Sequence[State]:
                 failures=row.failures if row else 0,
                 last_error=row.last_error if row else None,
                 last_error_at=row.last_error_at if row else None,
+                retry_at=row.retry_at if row else None,
+                moved_at=row.updated_at if row else None,
+                holder=_holder(row) if row else None,
                 retrying=[each for each in held[name] if each.parked_at is None],
                 parked=[each for each in held[name] if each.parked_at is not None],
             )
@@ -129,6 +137,11 @@ def read_up_to(tenant: str, subscription: str) -> int:
     Rows that are read afterwards are at least as new, but for streams that are held."""
     checkpoint = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=subscription)
     return checkpoint.values_list("seq", flat=True).first() or 0
+
+
+def _holder(row: SubscriptionCheckpoint) -> str | None:
+    is_held = row.leased_until is not None and row.leased_until > timezone.now()
+    return row.holder if is_held else None
 
 
 def _recorded_at(tenant: str, seqs: set[int]) -> dict[int, datetime]:

@@ -67,14 +67,27 @@ def streams_after(tenant: str, stream_type: str, stream_id: str, limit: int) -> 
 
     One index read for each stream, however many events it has.
     """
+    return _streams(tenant, stream_type, stream_id, limit, nearest="min", beyond=">")
+
+
+def streams_before(tenant: str, stream_type: str, stream_id: str, limit: int) -> list[str]:
+    """The streams of this type before an id, the nearest first; as `streams_after`."""
+    return _streams(tenant, stream_type, stream_id, limit, nearest="max", beyond="<")
+
+
+def _streams(
+    tenant: str, stream_type: str, stream_id: str, limit: int, *, nearest: str, beyond: str
+) -> list[str]:
+    following = (
+        f"SELECT {nearest}(stream_id) FROM events_event"
+        f" WHERE tenant_id = %s AND stream_type = %s AND stream_id {beyond}"
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH RECURSIVE found(id, place) AS ("
-            " SELECT min(stream_id), 1 FROM events_event"
-            " WHERE tenant_id = %s AND stream_type = %s AND stream_id > %s"
+            f" SELECT ({following} %s), 1"
             " UNION ALL"
-            " SELECT (SELECT min(stream_id) FROM events_event"
-            " WHERE tenant_id = %s AND stream_type = %s AND stream_id > found.id), place + 1"
+            f" SELECT ({following} found.id), place + 1"
             " FROM found WHERE found.id IS NOT NULL AND place < %s"
             ") SELECT id FROM found WHERE id IS NOT NULL ORDER BY place",
             [tenant, stream_type, stream_id, tenant, stream_type, limit],

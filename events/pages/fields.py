@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 
 class MomentField(forms.DateTimeField):
-    """A moment, read as UTC unless it names its offset."""
+    """A moment, read in the zone that the person reads in unless it names its offset."""
 
     def __init__(self, *, label: str, help_text: str = "", required: bool = True) -> None:
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
@@ -38,6 +38,24 @@ class LongText(forms.CharField):
     def to_python(self, value: Any) -> str | None:
         text = super().to_python(value)
         return text.replace("\r\n", "\n") if text else text
+
+
+class OneLine(forms.CharField):
+    """A sentence: a reason, for example."""
+
+    def __init__(self, *, label: str | None = None, help_text: str = "", most: int = 500) -> None:
+        super().__init__(
+            widget=forms.TextInput({"autocomplete": "off"}),
+            max_length=most,
+            label=label,
+            help_text=help_text,
+        )
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text.isprintable():
+            raise ValidationError("must be one line of printable characters.")
+        return text
 
 
 class JSONText(forms.CharField):

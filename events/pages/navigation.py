@@ -19,7 +19,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("tasks", "Tasks", "admin:tasks", "k"),
     Section("timeline", "Timeline", "admin:events", "t"),
     Section("alerts", "Alerts", "admin:alerts", "a"),
-    Section("integrations", "Integrations", "admin:tokens", "i"),
+    Section("integrations", "Integrations", "admin:integrations", "i"),
     Section("proof", "Proof", "admin:proof", "p"),
     Section("settings", "Settings", "admin:settings", "s"),
 )

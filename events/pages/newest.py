@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from events import timeline
 from events.log import read
 from events.patterns import Pattern
+from events.wanted import Wanted
 
 PAGE = 50
 
@@ -21,8 +22,8 @@ class Filters:
         return bool(self.type_prefix or self.agent or self.actor)
 
     @property
-    def wanted(self) -> timeline.Wanted:
-        return timeline.Wanted(
+    def wanted(self) -> Wanted:
+        return Wanted(
             types=Pattern((), (self.type_prefix,)) if self.type_prefix else None,
             agent=Pattern((self.agent,), ()) if self.agent else None,
             actor=Pattern((self.actor,), ()) if self.actor else None,

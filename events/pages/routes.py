@@ -23,6 +23,12 @@ class TaskId(TenantSlug):
     regex = "[A-Za-z0-9][A-Za-z0-9._:-]{0,255}"
 
 
+class CorrelationId(TenantSlug):
+    """One of those that are made here; a client's own may hold what no address holds."""
+
+    regex = "[A-Za-z0-9_-]{8,64}"
+
+
 class Id:
     """A UUID in any case; Django's own converter knows small letters only."""
 
@@ -42,9 +48,11 @@ class RuleName(TenantSlug):
 
 
 def register() -> None:
-    """Make `<tenant:…>`, `<agent:…>`, `<task:…>`, `<id:…>` and `<rule:…>` known to the URLs."""
+    """Make `<tenant:…>`, `<agent:…>`, `<task:…>`, `<trace:…>`, `<id:…>` and `<rule:…>` known to the
+    URLs of the site."""
     register_converter(TenantSlug, "tenant")
     register_converter(AgentId, "agent")
     register_converter(TaskId, "task")
+    register_converter(CorrelationId, "trace")
     register_converter(Id, "id")
     register_converter(RuleName, "rule")

@@ -47,6 +47,9 @@ _LINES: dict[str, Callable[[Data], str]] = {
         f"{'task' if d['task_id'] else 'agent'} {d['task_id'] or d['agent_id']}: {d['reason']}"
     ),
     "EventSkipped": lambda d: f"{d['subscription']}: seq {d['seq']}, {d['reason']}",
+    "SubscriptionResumed": lambda d: (
+        f"{d['subscription']} after seq {d['after_seq']}: {d['reason']}"
+    ),
     "SignedIn": lambda d: str(d["username"]),
     "SignInFailed": lambda d: str(d["username"]),
     "AccessDenied": lambda d: f"{d['principal']} as {d['role']}: {d['method']} {d['route']}",

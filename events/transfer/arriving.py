@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from events import signing
+from events.cloudevents import AGENT_STREAM
 from events.encoding import UnfitFact, refuse_unfit_payload
 from events.facts import DomainEvent, Fact
 from events.log import chain, checkpoint
@@ -26,7 +27,6 @@ from events.notes import Key
 from events.registry import UnknownFact, decoder
 from events.tenants import STREAM as TENANT_STREAM
 from events.tenants import TENANT_NAME_LENGTH, is_slug
-from events.timeline import AGENT_STREAM
 from events.transfer.format import (
     FORMAT,
     FORMAT_VERSION,

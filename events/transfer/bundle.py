@@ -30,10 +30,10 @@ from events.log.places import seq_before
 from events.moments import rfc3339
 from events.notes import Signer
 from events.signing import NoSigningKey
-from events.timeline import Wanted
 from events.transfer import export
 from events.transfer.export import Export
 from events.transfer.format import Line
+from events.wanted import Wanted
 
 FORMAT = "agentmesh-audit-bundle"
 FORMAT_VERSION = 1

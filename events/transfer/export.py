@@ -19,7 +19,6 @@ from events.log.verify import Damaged
 from events.models import Event, SignedCheckpoint, Tenant
 from events.moments import rfc3339
 from events.tenants import Refused
-from events.timeline import Wanted
 from events.transfer import spreadsheet, stored
 from events.transfer.format import (
     Header,
@@ -28,6 +27,7 @@ from events.transfer.format import (
     footer_from_digest,
     footer_up_to_digest,
 )
+from events.wanted import Wanted
 
 PAGE = 1_000  # events per question, at most
 FIRST_PAGE = 100

@@ -32,6 +32,13 @@ def cell(value: object) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
+def value_of(text: str) -> str:
+    """The text of which `cell` made this one; what has no apostrophe before a formula's beginning
+    stays as it is."""
+    bare = text.removeprefix("'")
+    return bare if bare != text and _FORMULA.match(bare) else text
+
+
 def _written(table: Iterable[Iterable[str]]) -> str:
     buffer = StringIO()
     csv.writer(buffer).writerows(table)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from events.log.proposal import Context
 from events.tenant_facts import LogExported
 from events.tenants import record
-from events.timeline import Wanted
 from events.transfer import bundle, export
 from events.transfer.export import Export
+from events.wanted import Wanted
 
 Chunks = Iterator[bytes]
 

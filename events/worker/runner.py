@@ -114,6 +114,7 @@ class Worker:
         Reader(subscription, self._bell(), holder(), self._lease_seconds, self._stop.is_set).run()
 
     def _sweep(self, sweep: Sweep) -> None:
+        duties.end_when(self._stop.is_set)
         sweep_for_ever(sweep, self._stop.wait)
 
     def _accompany(self, companion: Companion) -> None:

@@ -17,6 +17,7 @@ from django.db import Error as DatabaseError
 from nats.js.errors import NotFoundError
 
 from events.duties import Beside
+from projections.relay import notes
 from projections.relay.connecting import Connection, Server, Trouble
 from projections.relay.pipeline import Doubt
 from projections.relay.session import Session
@@ -92,6 +93,8 @@ async def _sessions(wakeups: Wakeups, servers: list[Server]) -> None:
         except (*Trouble, Doubt, Unusable, NotFoundError, DatabaseError) as error:
             reason = server.without_secrets(f"{error}" or type(error).__name__)
             told.say("broker", logging.WARNING, f"No relay to {server.name}: {reason}. Trying on.")
+            with suppress(DatabaseError):  # it may be what is away
+                await threads.ask(notes.trouble, f"{server.name}: {reason}")
         finally:
             await connection.close()
         pause = FIRST_PAUSE_SECONDS if session.worked else min(pause * 2, LONGEST_PAUSE_SECONDS)

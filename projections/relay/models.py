@@ -30,3 +30,22 @@ class RelayedLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} relayed up to {self.seq}"
+
+
+class RelayLink(models.Model):
+    """How the installation's relay and its broker stand, as the workers last said: one row.
+
+    connected_at: when one last had the broker's word that all is well; server: which one that was,
+    without its login. trouble: what last went wrong for one, at trouble_at, perhaps over since.
+    """
+
+    ONLY: ClassVar[int] = 1
+
+    id = models.SmallIntegerField(primary_key=True, default=ONLY)
+    server = models.CharField(max_length=300, null=True)
+    connected_at = models.DateTimeField(null=True)
+    trouble = models.TextField(null=True)
+    trouble_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.server or "no broker yet"

@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from events.log.cursor import BEGINNING, Position
 from events.models import Event, TenantHead
-from projections.relay.models import RelayedLog
+from projections.relay.models import RelayedLog, RelayLink
 from projections.relay.standing import Noted
+
+SERVER_LENGTH = 300
 
 
 def heads() -> dict[str, int]:
@@ -56,6 +58,20 @@ def note(notes: Mapping[str, Noted]) -> None:
         RelayedLog.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["tenant"], update_fields=columns
         )
+
+
+def connected(server: str) -> None:
+    """The broker has answered just now, and all is well with it."""
+    _say(server=server[:SERVER_LENGTH], connected_at=timezone.now())
+
+
+def trouble(reason: str) -> None:
+    """There is no relay now; the reason holds no secret."""
+    _say(trouble=reason.replace("\0", ""), trouble_at=timezone.now())
+
+
+def _say(**values: object) -> None:
+    RelayLink.objects.update_or_create(pk=RelayLink.ONLY, defaults=values)
 
 
 def resume(tenant: str, seq: int) -> None:

@@ -61,6 +61,7 @@ class Session:
         self._notes: dict[str, Noted] = {}
         self._to_note: dict[str, Noted] = {}
         self._next_note = time.monotonic() + NOTE_SECONDS
+        self._next_word = 0.0
 
     async def run(self) -> None:
         """Raises one of connecting.Trouble, Doubt, Unusable or Django's Error."""
@@ -164,8 +165,16 @@ class Session:
         self._gather()
         if self.worked or not (self._turns or self._in_a_turn):
             self.worked = True
+            await self._say_connected()
             line = f"Relaying to {self._connection.server.name}, stream {NAME}."
             self._told.say("broker", logging.INFO, line)
+
+    async def _say_connected(self) -> None:
+        """Where people look, now and then."""
+        if time.monotonic() >= self._next_word:
+            self._next_word = time.monotonic() + NOTE_SECONDS
+            with suppress(DatabaseError):  # others say it when it is what is away
+                await self._threads.ask(notes.connected, self._connection.server.name)
 
     # -- a turn ----------------------------------------------------------------------------------
 
@@ -316,6 +325,7 @@ class Session:
         if new:
             await self._threads.ask(notes.note, new)
             self._notes |= new
+            await self._say_connected()
         self._to_note.clear()
 
     async def _take_leave(self) -> None:

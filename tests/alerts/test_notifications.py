@@ -568,6 +568,8 @@ def test_what_was_told_of_an_alert_stays_known_as_long_as_its_message(acme: str,
     (told,) = deliveries.of(alert)
     assert (told.state, told.notice.address) == (Delivery.SENT, bob)
     assert told.digest == digest_of(acme)
+    rule_services.delete_rule(tenant=acme, name="mine", by=ALICE)
+    assert [each.state for each in deliveries.of(alert)] == [Delivery.SENT]
     after(sending.KEPT + LATER)
     assert deliveries.of(alert) == []
     assert not Notice.objects.filter(tenant=acme).exists()

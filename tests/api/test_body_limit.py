@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from agentmesh_site.body_limit import THROWN_AWAY, BodyLimit
+from agentmesh_site.body_limit import MAX_FILE_BODY_BYTES, THROWN_AWAY, BodyLimit, most_bytes
 
 MOST = 10
 
@@ -60,3 +60,9 @@ def test_an_endless_one_is_refused_before_its_end() -> None:
 
 def test_other_pages_are_not_concerned() -> None:
     assert received([b"x" * 1000], "/admin/")[0] == [b"x" * 1000]
+
+
+@pytest.mark.parametrize("path", ["/admin/t/acme/import/", "/admin/t/acme/import/do/"])
+def test_the_page_that_takes_a_file_has_a_limit_too(path: str) -> None:
+    assert most_bytes(path) == MAX_FILE_BODY_BYTES
+    assert most_bytes("/admin/t/acme/agents/") is None

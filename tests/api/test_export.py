@@ -2,10 +2,12 @@
 
 import csv
 import json
+import re
 import zipfile
 from collections.abc import Iterable
 from io import BytesIO, StringIO
 from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
@@ -119,6 +121,23 @@ def test_filters_mean_what_they_mean_in_the_timeline(worked: People, query: str)
     Reading(BytesIO(file), []).run()
     with pytest.raises(BadFile, match="only what fitted a filter"):
         Arriving(BytesIO(file))
+
+
+def test_a_query_says_in_the_file_what_it_meant_then(worked: People) -> None:
+    listed = body_of(
+        worked.carol.get("/events?limit=1000&query=-type:Agent*%20since:1h%20hours:off,work")
+    )
+    assert listed["errors"][0]["parameter"] == "query"
+    query = "-type:AgentCreatedEvent%20agent:a-*%20since:1h"
+    listed = body_of(worked.carol.get(f"/events?limit=1000&query={query}"))["items"]
+
+    file = file_of(worked.carol.get(f"/export?query={query}"))
+
+    assert seqs(file) == [int(item["seq"]) for item in listed] != []
+    told = json.loads(file.splitlines()[0])["filters"]["query"]
+    assert re.fullmatch(r"-type:AgentCreatedEvent agent:a-\* since:2[0-9]{3}-[0-9T:.-]+Z", told)
+    again = file_of(worked.carol.get(f"/export?query={quote(told)}"))
+    assert seqs(again) == seqs(file)
 
 
 def test_a_part_is_named_by_its_bounds(worked: People) -> None:

@@ -100,6 +100,8 @@ def test_a_replay_is_the_first_answer(bob: Caller) -> None:
         ({"name": "x", "query": {"until": "2026-01-01"}}, "/query/until"),
         ({"name": "x", "query": {"order": "down"}}, "/query/order"),
         ({"name": "x", "query": {"q": "x" * 1_001}}, "/query/q"),
+        ({"name": "x", "query": {"query": "typ:x"}}, "/query/query"),
+        ({"name": "x", "query": {"query": "a", "agent": "a"}}, "/query/agent"),
         ({"name": "x", "query": {}, "x": 1}, "/x"),
     ],
     ids=str,

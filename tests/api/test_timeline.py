@@ -237,6 +237,28 @@ def test_since_is_inclusive_and_until_exclusive(bob: Caller, history: list[dict[
     assert walk(bob, "until=2999-01-01T00:00:00Z&since=0001-01-01T00:00:00Z") == history
 
 
+def test_a_query_is_all_filters_in_one_and_stands_alone(
+    people: People, history: list[dict[str, Any]]
+) -> None:
+    expected = [e for e in history if e.get("subject") == "first-1" and "Health" not in e["type"]]
+
+    assert walk(people.bob, "query=agent:first-1%20-type:AgentHealth*") == expected
+    assert walk(people.agent("second-1"), "query=-type:AgentHealth*") == [
+        event
+        for event in history
+        if event.get("subject") == "second-1" and "Health" not in event["type"]
+    ]
+    assert walk(people.agent("second-1"), "query=agent:first-1") == []
+    for query, parameter in (
+        ("query=typ:x", "query"),
+        ("query=hours:", "query"),
+        ("query=agent:first-1&types=Agent*", "types"),
+    ):
+        refused = people.bob.get(f"/events?{query}")
+        assert (refused.status_code, body_of(refused)["errors"][0]["parameter"]) == (400, parameter)
+    assert people.bob.get("/agents/first-1/events?query=x").status_code == 400
+
+
 def test_one_agents_events_are_its_own(bob: Caller, history: list[dict[str, Any]]) -> None:
     own = [event for event in history if event.get("subject") == "second-1"]
     assert walk(bob, "limit=2", "/agents/second-1/events") == own

@@ -34,6 +34,7 @@ BENCHMARKS = {
     "metrics": ("postgresql", "sqlite"),
     "http": ("postgresql", "sqlite"),
     "pages": ("postgresql", "sqlite"),
+    "timeline": ("postgresql", "sqlite"),
     "first_views": ("postgresql", "sqlite"),
 }
 ROOT = Path(__file__).resolve().parent.parent.parent

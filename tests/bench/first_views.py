@@ -85,6 +85,9 @@ def _arguments(tenant: str) -> dict[str, Any]:
         "tenant": tenant,
         "agent_id": event.stream_id,
         "event_id": event.event_id,
+        "name": "tasks",
+        "type": event.type,
+        "version": "1.0",
         "task_id": event.data.partition('"task_id":"')[2].partition('"')[0],
     }
 

@@ -43,6 +43,11 @@ EVENT_FILTERS = (
     "agent=agent-19*",
     "q=agent-7",
     "q=nothing%20like%20it",
+    "query=-type:AgentTask*",
+    "query=-agent:agent-7",
+    "query=-actor:system:*",
+    "query=-correlation:bench",
+    "query=hours:off",
 )
 AGENT_FILTERS = (
     "",

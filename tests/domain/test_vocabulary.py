@@ -29,6 +29,7 @@ from events.tenant_facts import (
     SettingsChanged,
     SignedIn,
     SignInFailed,
+    SubscriptionResumed,
     TenantViewedBySuperuser,
     TokenIssued,
     TokenRevoked,
@@ -67,6 +68,7 @@ TENANT_FACTS: list[Fact] = [
     AlertAcknowledged("id-1", "late", None, "seen"),
     AlertResolved("id-1", "agent-unhealthy", "a-1", "not needed"),
     EventSkipped("pager", "agent", "a-1", "id-1", 42, "It cannot be shown."),
+    SubscriptionResumed("pager", 31, 21, "A backup was put back."),
 ]
 FACTS: list[Fact] = [*ONE_OF_EACH, *TENANT_FACTS]
 
@@ -131,10 +133,10 @@ def test_every_fact_is_registered_under_its_own_name() -> None:
         assert registry.fact_type(fact.type, fact.version) is type(fact)
 
 
-def test_there_are_fourteen_domain_events_and_twenty_facts_of_the_tenant() -> None:
+def test_there_are_fourteen_domain_events_and_twenty_one_facts_of_the_tenant() -> None:
     assert len(registry.DOMAIN_EVENTS) == 14
     assert all(issubclass(fact, DomainEvent) for fact in registry.DOMAIN_EVENTS)
-    assert len(registry.TENANT_FACTS) == 20
+    assert len(registry.TENANT_FACTS) == 21
     assert all(issubclass(fact, TenantFact) for fact in registry.TENANT_FACTS)
 
 

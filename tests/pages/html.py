@@ -1,7 +1,10 @@
 """What the tests want to know of a page's HTML."""
 
+import re
+from html import unescape
 from html.parser import HTMLParser
 
+_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 ELSEWHERE = ("http:", "https:", "//", "data:", "javascript:")
 
 
@@ -28,7 +31,7 @@ class _Reader(HTMLParser):
         if tag == "label" and "for" in attributes:
             self.labelled.add(attributes["for"])
         typed = tag in {"input", "select", "textarea"} and attributes.get("type") != "hidden"
-        if typed and "id" in attributes:
+        if typed and "id" in attributes and "aria-label" not in attributes:
             self.fields.append(attributes["id"])
 
 
@@ -49,7 +52,13 @@ def form_actions(html: str) -> list[str]:
     return [action for action in _read(html).forms if action not in shell]
 
 
+def hidden_values(html: str, after: str) -> dict[str, str]:
+    """Name → value of the hidden fields that stand behind a text, such as a form's class."""
+    _, _, form = html.partition(after)
+    return {name: unescape(value) for name, value in _HIDDEN.findall(form)}
+
+
 def fields_without_label(html: str) -> list[str]:
-    """The ids of the fields that no label names; a field without an id stands inside its label."""
+    """The ids of the fields that nothing names; a field without an id stands inside its label."""
     reader = _read(html)
     return [field for field in reader.fields if field not in reader.labelled]

@@ -8,10 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from agents import services
 from agents.models import CurrentAgent
-from agents.pages import fleet
+from agents.pages import fleet_list
 from events.facts import utc_now
 from tests.pages.conftest import World, text_of
-from tests.pages.html import form_actions
 
 MOST_QUERIES = 9
 
@@ -42,7 +41,6 @@ def test_the_list_says_how_each_agent_stands(world: World) -> None:
     for expected in ("Name of agent-1", "agent-1", "BUSY", "active", "healthy", "t-7"):
         assert expected in text
     assert "1 h 6 min ago" in text
-    assert ">4,00" in text  # seconds, of which a few may pass
 
 
 def test_terminated_agents_are_listed_only_when_asked_for(world: World) -> None:
@@ -77,16 +75,28 @@ def test_pages_follow_each_other_without_a_gap_or_a_repetition(
 ) -> None:
     for number in range(7):
         world.create_agent(f"agent-{number}")
-    monkeypatch.setattr(fleet.page, "__defaults__", (3,))
+    monkeypatch.setattr(fleet_list, "PAGE", 3)
     seen: list[list[str]] = []
     query: str | None = "?q=agent"
+    turned_back: list[list[str]] = []
 
-    while query is not None:
+    def turn(query: str, pages: list[list[str]], way: str) -> str | None:
         context = world.carol.get(world.page("agents/") + query).context
-        seen.append([each.agent.agent_id[-1] for each in context["page"].agents])
-        query = context["next"]
+        pages.append([each.agent.agent_id[-1] for each in context["page"].agents])
+        previous = context["previous"]
+        assert (previous is None) == (pages[-1][:1] == ["0"])
+        following: str | None = context[way]
+        return following
+
+    last = query
+    while query is not None:
+        last, query = query, turn(query, seen, "next")
+    back: str | None = last
+    while back is not None:
+        back = turn(back, turned_back, "previous")
 
     assert seen == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+    assert turned_back == seen[::-1]
 
 
 @pytest.mark.parametrize("row", [{"fold": 0, "state": "{}"}, {"state": "{"}], ids=str)
@@ -101,7 +111,7 @@ def test_a_row_of_another_release_or_a_spoilt_one_is_replayed(
     assert "agent-1" in text_of(world.carol.get(world.page()))
 
 
-@pytest.mark.parametrize("page", ["agents/", "agents/agent-00/", "events/"])
+@pytest.mark.parametrize("page", ["agents/", "events/"])
 def test_more_agents_and_events_cost_no_more_queries_and_no_event_is_counted(
     world: World, page: str
 ) -> None:
@@ -135,35 +145,6 @@ def test_filters_that_match_nothing_say_so(world: World) -> None:
     assert "No agent matches" in text_of(world.carol.get(world.page("agents/"), q="nothing"))
 
 
-def test_the_agents_page_shows_its_state_and_its_events_newest_first(world: World) -> None:
-    world.create_agent(
-        description="Translates letters", tags=["eu-west"], metadata={"owner": "team-a"}
-    )
-    services.activate_agent(**world.to())
-    services.assign_task(**world.to(), task_id="t-7")
-
-    response = world.carol.get(world.page("agents/agent-1/"))
-
-    text = text_of(response)
-    for expected in ("Translates letters", "translation", "eu-west", "team-a", "t-7", "BUSY"):
-        assert expected in text
-    assert [event.version for event in response.context["page"].rows] == [5, 4, 3, 2, 1]
-
-
-def test_the_older_events_of_an_agent_follow_without_a_gap(world: World) -> None:
-    world.active_agent()
-    for _ in range(40):
-        heartbeat(world, "agent-1", seconds_ago=1)
-    path = world.page("agents/agent-1/")
-
-    first = world.carol.get(path).context
-    second = world.carol.get(path + first["older"]).context
-
-    versions = [event.version for event in (*first["page"].rows, *second["page"].rows)]
-    assert versions == list(range(43, 0, -1))
-    assert second["older"] is None
-
-
 def test_what_people_wrote_is_text_and_never_markup(world: World) -> None:
     world.create_agent(name="<script>alert(1)</script>", metadata={"x": "</code><img src=x>"})
 
@@ -171,15 +152,6 @@ def test_what_people_wrote_is_text_and_never_markup(world: World) -> None:
         text = text_of(world.alice.get(world.page(page)))
         assert "<script>alert" not in text
         assert "<img src=x>" not in text
-
-
-def test_an_auditor_sees_no_command(world: World) -> None:
-    world.busy_agent()
-
-    actions = form_actions(text_of(world.carol.get(world.page("agents/agent-1/"))))
-
-    assert actions == []
-    assert "new-agent" not in text_of(world.carol.get(world.page("agents/")))
 
 
 def test_the_dashboard_counts_the_fleet_and_names_the_unhealthy(world: World) -> None:

@@ -174,6 +174,7 @@ def test_single_moments_share_the_room_between_them() -> None:
 
     assert times.stretches() == [(0.0, 0.125), (0.125, 0.5), (0.625, 0.375)]
     assert times.labels[1] == "Wed 4 Mar, 12:15:00"
+    assert Times(NOON, NOON + HOUR, [], zone=UTC).stretches() == []
 
 
 def test_a_chart_is_named_told_and_has_its_table_and_nothing_that_the_policy_forbids() -> None:

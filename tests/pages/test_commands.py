@@ -122,6 +122,17 @@ def test_pause_until_a_moment_which_is_read_as_utc(world: World) -> None:
     assert agent.paused_until == until.astimezone(UTC)
 
 
+def test_pause_for_a_duration(world: World) -> None:
+    world.active_agent()
+    before = utc_now()
+
+    send(world, "pause", reason="Night", duration="14400")
+
+    until = world.agent().paused_until
+    assert until is not None
+    assert before + timedelta(hours=4) <= until <= utc_now() + timedelta(hours=4)
+
+
 def test_resume(world: World) -> None:
     world.active_agent()
     services.pause_agent(**world.to(), reason="Upgrade")
@@ -130,6 +141,28 @@ def test_resume(world: World) -> None:
 
     assert world.agent().intent is Intent.ACTIVE
     assert world.newest_event().reason == "Done"
+
+
+@pytest.mark.parametrize("slug", sorted(commands.BY_SLUG))
+def test_every_command_asks_for_a_reason(world: World, slug: str) -> None:
+    agent = world.busy_agent()
+
+    assert "reason" in commands.BY_SLUG[slug](agent).fields
+
+
+def test_a_reason_that_nothing_else_asks_for_stands_beside_the_event(world: World) -> None:
+    world.create_agent()
+
+    send(world, "activate", reason="Tested for a week")
+    send(world, "assign", task_id="t-1", reason="")
+
+    events = Event.objects.filter(tenant=world.acme, stream_id="agent-1").order_by("version")
+    reasons = [(event.type, event.reason) for event in events[1:4]]
+    assert reasons == [
+        ("AgentActivatedEvent", "Tested for a week"),
+        ("AgentStatusChangedEvent", "Tested for a week"),
+        ("AgentTaskAssignedEvent", None),
+    ]
 
 
 def test_report_unhealthy(world: World) -> None:
@@ -264,13 +297,20 @@ def test_a_command_that_a_rule_forbids_is_refused_with_the_rules_own_words(
         (
             "pause",
             {"reason": "x", "until": "2020-01-01T00:00"},
-            "(UTC) must be later than now",
+            "Until must be later than now",
         ),
-        ("pause", {"reason": "x", "until": "soon"}, "Until (UTC): Enter a valid date/time."),
+        (
+            "pause",
+            {"reason": "x", "duration": "3600", "until": "2999-01-01T00:00"},
+            "Until and a duration are two answers.",
+        ),
+        ("pause", {"reason": "x", "duration": "9" * 5_000}, "Select a valid choice"),
+        ("assign", {"task_id": "t", "reason": "x" * 1_001}, "Reason must be at most 1000"),
+        ("pause", {"reason": "x", "until": "soon"}, "Until: Enter a valid date/time."),
         (
             "pause",
             {"reason": "x", "until": "9999-12-31T23:59:59-14:00"},
-            "Until (UTC) must lie within the years 1 to 9999 in UTC.",
+            "Until must lie within the years 1 to 9999 in UTC.",
         ),
         ("assign", {"task_id": "-t"}, "Task id must be 1 to 256 of A-Z"),
         ("assign", {"task_id": "t", "input": "{"}, "Input (JSON) must be JSON"),
@@ -311,7 +351,7 @@ def test_a_refused_form_stays_open_as_it_was_typed(world: World) -> None:
     text = text_of(send(world, "pause", reason="For the night", until="soon"))
 
     assert 'value="For the night"' in text
-    assert 'name="command" open' in text
+    assert 'id="pause" open' in text
     assert 'aria-invalid="true"' in text
 
 
@@ -375,7 +415,8 @@ def test_an_operator_creates_an_agent(world: World) -> None:
         name="Ada",
         agent_id="ada-1",
         agent_type="translator",
-        capabilities="translation 4\r\n\r\nocr 2",
+        capability=["translation", "", "ocr"],
+        level=["4", "", "2"],
         tags="eu, prod",
         metadata='{"owner": "team-a"}',
         health_check_timeout_seconds="60",
@@ -397,24 +438,22 @@ def test_an_operator_creates_an_agent(world: World) -> None:
     [
         ({"agent_id": "taken-1"}, 409, "Agent taken-1 exists already. Choose another id."),
         ({"agent_id": "no"}, 400, "Id must be 3 to 256 of A-Z"),
-        ({"capabilities": "translation"}, 400, "needs a name and a level in line 1"),
-        ({"capabilities": "ocr 2\nocr 3"}, 400, "this capability stands before already"),
-        (
-            {"capabilities": "ocr 9"},
-            400,
-            "Capabilities, entry 1, proficiency level, must be",
-        ),
-        ({"capabilities": " \n "}, 400, "Capabilities: This field is required."),
+        ({"capability": "nlp", "level": ""}, 400, "needs a level in row 1, for nlp."),
+        ({"capability": ["ocr"] * 2, "level": ["2", "3"]}, 400, "stands before already"),
+        ({"capability": "ocr", "level": "9"}, 400, "Capabilities needs a level in row 1"),
+        ({"capability": "o c r"}, 400, "Capabilities, entry 1, name, must be 1 to 256"),
+        ({"capability": " "}, 400, "Capabilities must name at least one capability."),
         ({"metadata": "[1]"}, 400, "Metadata (JSON) must be an object."),
         ({"tags": "a, a"}, 400, "Tags, entry 2, must be given once"),
         ({"name": "x" * 300}, 400, "Name must be at most 256 characters"),
     ],
 )
 def test_a_refused_creation_says_why_and_keeps_what_was_typed(
-    world: World, values: dict[str, str], status: int, why: str
+    world: World, values: dict[str, object], status: int, why: str
 ) -> None:
     world.create_agent("taken-1")
-    sent = {"name": "Ada", "capabilities": "ocr 1", "health_check_timeout_seconds": "90"}
+    sent: dict[str, object] = {"name": "Ada", "capability": "ocr", "level": "1"}
+    sent["health_check_timeout_seconds"] = "90"
 
     response = world.bob.post(world.page("new-agent/"), **(sent | values))
 
@@ -423,3 +462,18 @@ def test_a_refused_creation_says_why_and_keeps_what_was_typed(
     assert why in text_of(response)
     assert "Ada" in text_of(response) or "x" * 300 in text_of(response)
     assert world.event_types().count("AgentCreatedEvent") == 1
+
+
+def test_another_row_for_a_capability_comes_without_a_script_and_keeps_what_was_typed(
+    world: World,
+) -> None:
+    response = world.bob.post(
+        world.page("new-agent/"), name="Ada", capability="ocr", level="", more="1"
+    )
+
+    text = text_of(response)
+    assert response.status_code == 200
+    assert 'value="Ada"' in text
+    assert text.count('name="capability"') == 4
+    assert "Nothing was recorded" not in text
+    assert "AgentCreatedEvent" not in world.event_types()

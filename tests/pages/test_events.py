@@ -1,4 +1,4 @@
-"""The tenant's events: the list and the single event."""
+"""The page of a single event."""
 
 import json
 import uuid
@@ -8,120 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agents import services
-from events import timeline
+from events import causes
 from events.ancestors.agent_task_completed_1_0 import AgentTaskCompletedEventV1
 from events.log.append import append
 from events.log.proposal import Context, Proposal
-from events.models import Event
-from events.pages import data, newest, wording
+from events.models import Event, SignedCheckpoint
+from events.pages import data, wording
 from events.pages.wording import _LINES
 from events.registry import types
+from events.vocabulary import AgentHealthCheckPassedEvent
 from tests.pages.conftest import SETUP, World, text_of
-
-
-def test_the_list_is_newest_first_and_shows_times_in_utc_with_milliseconds(world: World) -> None:
-    carol = world.carol
-    world.active_agent()
-    newest = world.newest_event()
-
-    response = carol.get(world.page("events/"))
-
-    shown = [event.seq for event in response.context["page"].rows]
-    assert shown == list(range(newest.seq, 0, -1))
-    recorded = newest.recorded_at
-    wanted = f"{recorded:%Y-%m-%d %H:%M:%S}.{recorded.microsecond // 1000:03d}"
-    assert wanted in text_of(response)
-    assert "REGISTERED → AVAILABLE" in text_of(response)
-
-
-def test_pages_follow_each_other_to_the_first_event(world: World) -> None:
-    world.create_agent()
-    for number in range(2, 62):
-        services.update_agent(**world.to(), name=f"Name {number}")
-    path = world.page("events/")
-
-    first = world.carol.get(path).context
-    second = world.carol.get(path + first["older"]).context
-
-    found = [event.seq for event in (*first["page"].rows, *second["page"].rows)]
-    assert found == list(range(found[0], 0, -1))
-    assert second["older"] is None
-
-
-def test_the_list_is_narrowed_by_type_agent_and_actor(world: World) -> None:
-    world.active_agent("agent-1")
-    world.active_agent("agent-2")
-    services.pause_agent(
-        **(world.to("agent-2") | {"by": Context(actor="user:zoe")}), reason="Night"
-    )
-
-    by_type = world.carol.get(world.page("events/"), type="AgentActivated").context["page"].rows
-    by_agent = world.carol.get(world.page("events/"), agent="agent-2").context["page"].rows
-    by_actor = world.carol.get(world.page("events/"), actor="user:zoe").context["page"].rows
-    by_all = (
-        world.carol.get(
-            world.page("events/"), agent="agent-2", actor="user:zoe", type="AgentPaused"
-        )
-        .context["page"]
-        .rows
-    )
-
-    assert {event.type for event in by_type} == {"AgentActivatedEvent"}
-    assert {event.stream_id for event in by_type} == {"agent-1", "agent-2"}
-    assert {event.stream_id for event in by_agent} == {"agent-2"}
-    assert [event.version for event in by_agent] == [5, 4, 3, 2, 1]
-    assert {event.type for event in by_actor} == {"AgentPausedEvent", "AgentStatusChangedEvent"}
-    assert [event.type for event in by_all] == ["AgentPausedEvent"]
-
-
-@pytest.mark.parametrize("agent", ["", "agent-1"])
-def test_a_page_examines_no_more_than_its_window_and_the_next_goes_on(
-    world: World, monkeypatch: pytest.MonkeyPatch, agent: str
-) -> None:
-    monkeypatch.setattr(timeline, "EXAMINED", 10)
-    world.active_agent()
-    for number in range(25):
-        services.update_agent(**world.to(), name=f"Name {number}")
-    filters = newest.Filters(type_prefix="AgentCreated", agent=agent)
-
-    pages, before, found = 0, None, []
-    for _ in range(10):
-        page = newest.page(world.acme, filters, before)
-        pages += 1
-        found += page.rows
-        before = page.next
-        if before is None:
-            break
-
-    last = world.newest_event()
-    assert before is None
-    assert [event.type for event in found] == ["AgentCreatedEvent"]
-    assert pages == -(-(last.version if agent else last.seq) // 10)
-
-
-def test_a_short_page_says_that_there_are_older_events_to_look_at(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline, "EXAMINED", 2)
-    world.active_agent()
-    world.active_agent("agent-2")
-
-    text = text_of(world.carol.get(world.page("events/"), type="MemberRemoved"))
-
-    assert "None of the events looked at matches." in text
-    assert "Older" in text
-
-
-def test_a_page_deep_in_the_log_costs_what_the_first_costs(world: World) -> None:
-    world.active_agent()
-    world.carol.get(world.page("events/"))  # the first visit notes the tenant in the session
-    with CaptureQueriesContext(connection) as first:
-        world.carol.get(world.page("events/"))
-    with CaptureQueriesContext(connection) as deep:
-        world.carol.get(world.page("events/"), before=3)
-
-    assert len(first) == len(deep)
-    assert not [query for query in deep.captured_queries if "OFFSET" in query["sql"]]
 
 
 def test_the_event_page_shows_envelope_data_and_hash_and_leads_to_the_agent(world: World) -> None:
@@ -217,8 +113,8 @@ def test_an_event_of_an_older_version_is_shown_in_the_newest_and_as_it_is_stored
     assert json.loads(response.context["data"]) == json.loads(event.data) | {"usage": None}
     assert response.context["stored"] == event.data
     assert "old-1 completed t-9 in 0 ms" in text
-    assert "t-9, usage None" in text_of(world.carol.get(world.page("events/")))
-    assert "t-9, usage None" in text_of(world.carol.get(world.page("events/"), agent="old-1"))
+    assert "old-1 completed t-9 in 0 ms" in text_of(world.carol.get(world.page("events/")))
+    assert "t-9, usage None" in text_of(world.carol.get(world.page()))
 
 
 def test_an_event_of_the_newest_version_is_shown_once(world: World) -> None:
@@ -236,3 +132,145 @@ def test_an_event_that_this_release_does_not_know_is_shown_as_it_is_stored() -> 
 
     assert data.newest(dream) == ("7.0", b'{"dream": 1.50}')
     assert data.newest(damaged) == ("1.0", b'{"task_id"')
+
+
+def caused(world: World, agent_id: str, by: Event | None, correlation: str = "c-1") -> Event:
+    """A new event, told to be caused by another."""
+    version = Event.objects.filter(tenant=world.acme, stream_id=agent_id).count()
+    context = Context(
+        actor="user:zoe",
+        correlation_id=correlation,
+        causation_id=str(by.event_id) if by else None,
+    )
+    fact = AgentHealthCheckPassedEvent(agent_id)
+    append(world.acme, Proposal("agent", agent_id, version, [fact], context))
+    return world.newest_event()
+
+
+def test_causes_are_told_upwards_and_effects_downwards(world: World) -> None:
+    first = caused(world, "one", None)
+    second = caused(world, "two", first)
+    third = caused(world, "three", second)
+    caused(world, "four", caused(world, "two-b", first))
+    path = world.page(f"events/{second.event_id}/")
+
+    response = world.bob.get(path)
+
+    assert [each.seq for each in response.context["causes"].events] == [first.seq]
+    below = response.context["effects"]
+    assert [each.event.seq for each in below.effects] == [third.seq]
+    assert not below.has_more
+    top = world.bob.get(world.page(f"events/{first.event_id}/")).context["effects"]
+    assert [each.event.stream_id for each in top.effects] == ["two", "two-b"]
+    assert [each.event.stream_id for each in top.effects[0].effects] == ["three"]
+    assert [each.event.stream_id for each in top.effects[1].effects] == ["four"]
+    assert [each.stream_id for each in response.context["together"]] == [
+        *("one", "three", "two-b", "four")
+    ]
+    assert "?q=correlation%3Ac-1" in text_of(response)
+
+
+def test_a_chain_is_followed_so_far_and_no_farther(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(causes, "DEPTH", 2)
+    monkeypatch.setattr(causes, "BREADTH", 2)
+    chain = [caused(world, "one", None)]
+    for _ in range(4):
+        chain.append(caused(world, "one", chain[-1]))
+    for number in range(3):
+        caused(world, f"leaf-{number}", chain[-1])
+
+    up = causes.causes(chain[-1])
+    assert ([each.seq for each in up.events], up.goes_on) == (
+        [chain[2].seq, chain[3].seq],
+        True,
+    )
+    down = causes.effects(chain[0])
+    assert [each.event.seq for each in down.effects] == [chain[1].seq]
+    assert down.effects[0].effects[0].has_more
+    broad = causes.effects(chain[-1])
+    assert (len(broad.effects), broad.has_more) == (2, True)
+    text = text_of(world.bob.get(world.page(f"events/{chain[-1].event_id}/")))
+    assert "There may be more" in text
+    assert "There are causes above these" in text
+
+
+def test_a_cause_that_is_no_event_of_the_log_is_told_as_it_was_named(world: World) -> None:
+    mallory = world.mallory.username
+    elsewhere = Event.objects.filter(tenant=world.globex)[0]
+    strange = caused(world, "one", elsewhere)
+    context = Context(actor="user:zoe", causation_id="<mail-1>")
+    fact = AgentHealthCheckPassedEvent("two")
+    append(world.acme, Proposal("agent", "two", 0, [fact], context))
+
+    of_globex = text_of(world.bob.get(world.page(f"events/{strange.event_id}/")))
+    assert f"{elsewhere.event_id}</span>, which is no event of this log" in of_globex
+    assert mallory not in of_globex
+    text = text_of(world.bob.get(world.page(f"events/{world.newest_event().event_id}/")))
+    assert "&lt;mail-1&gt;</span>, which is no event of this log" in text
+
+
+def test_an_event_shows_what_it_changed_about_its_agent(world: World) -> None:
+    world.active_agent()
+    services.pause_agent(**world.to(), reason="Night")
+    paused = Event.objects.get(tenant=world.acme, type="AgentPausedEvent")
+    status = world.newest_event()
+    created = Event.objects.get(tenant=world.acme, type="AgentCreatedEvent")
+
+    def changed(event: Event) -> dict[str, tuple[str, str]]:
+        page = world.bob.get(world.page(f"events/{event.event_id}/"))
+        (panel,) = page.context["panels"]
+        return {row.path: (row.before, row.after) for row in panel.context["rows"]}
+
+    assert changed(paused)["/status"] == ('"AVAILABLE"', '"PAUSED"')
+    assert changed(paused)["/pause_reason"] == ("null", '"Night"')
+    assert changed(created)["/name"] == ("", '"Name of agent-1"')
+    assert changed(status) == {}
+    text = text_of(world.bob.get(world.page(f"events/{status.event_id}/")))
+    assert "The agent is the same before and after." in text
+
+
+def test_an_event_leads_to_those_beside_it_in_the_log_and_in_its_stream(world: World) -> None:
+    world.create_agent("agent-1")
+    world.create_agent("agent-2")
+    services.update_agent(**world.to("agent-1"), name="New")
+    event = world.newest_event()
+
+    context = world.bob.get(world.page(f"events/{event.event_id}/")).context
+
+    assert (context["previous"].seq, context["following"]) == (event.seq - 1, None)
+    assert context["previous_version"].seq == event.seq - 2
+    assert context["following_version"] is None
+    assert context["permalink"].endswith(f"/t/{world.acme}/events/{event.event_id}")
+
+
+def test_an_event_says_whether_its_hash_holds_and_which_checkpoint_covers_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = [Event.objects.get(tenant=world.acme, seq=1), world.newest_event()]
+    for event in heads:
+        text = text_of(world.bob.get(world.page(f"events/{event.event_id}/")))
+        assert "holds</span> computed now" in text
+        assert "none covers it yet" in text
+    SignedCheckpoint.objects.create(tenant_id=world.acme, seq=heads[1].seq, note="x")
+
+    text = text_of(world.bob.get(world.page(f"events/{heads[0].event_id}/")))
+    assert f"covered by the one at seq {heads[1].seq}" in text
+    monkeypatch.setattr("events.pages.log.chain.leaf", lambda **_: b"another")
+    text = text_of(world.bob.get(world.page(f"events/{heads[0].event_id}/")))
+    assert "does not follow" in text
+
+
+def test_the_page_of_an_event_asks_as_few_questions_of_a_long_log(world: World) -> None:
+    event = caused(world, "one", None)
+    path = world.page(f"events/{event.event_id}/")
+    world.bob.get(path)  # the first visit notes the tenant in the session
+    with CaptureQueriesContext(connection) as alone:
+        world.bob.get(path)
+    for _ in range(30):
+        caused(world, "one", None)
+    with CaptureQueriesContext(connection) as among:
+        world.bob.get(path)
+
+    assert len(alone) == len(among) <= 20, [each["sql"] for each in among]

@@ -29,8 +29,12 @@ PARAMETERS = {
     "tasks/": ["task", "status", "agent", "since", "until", "before"],
     "tasks/t-7/": ["attempt"],
     "new-task/": ["task_id"],
-    "agents/": ["status", "intent", "health", "q", "after"],
-    "agents/agent-1/": ["before"],
+    "agents/": [
+        *("status", "intent", "health", "q", "after", "before"),
+        *("capability", "level", "tag"),
+    ],
+    "agents/agent-1/timeline/": ["before"],
+    "agents/agent-1/history/": ["version", "at", "compare"],
     "events/": ["type", "agent", "actor", "before"],
     "alerts/": ["state", "rule", "agent", "before"],
     "proof/": ["x"],
@@ -38,7 +42,8 @@ PARAMETERS = {
     "proof/checkpoints/": ["before"],
     "proof/bundle/": ["agent", "types", "actor", "q", "since", "until", "from_seq", "to_seq"],
     "members/": ["after"],
-    "tokens/": ["after"],
+    "tokens/": ["after", "state", "role"],
+    "integrations/schemas/": ["q"],
 }
 
 

@@ -1,21 +1,18 @@
-"""Members and tokens, as a tenant's admin manages them."""
+"""Members, as a tenant's admin manages them."""
 
 import re
-import uuid
 from collections.abc import Callable
 
 import pytest
 from django.utils.html import escape
 
 from events import tenants
-from events.access import RIGHTS, Right, token_for
-from events.models import Event, Membership, Token
+from events.access import RIGHTS, Right
+from events.models import Membership
 from events.pages import people, rights
 from tests.pages.conftest import SETUP, Person, World, text_of
 
-ADMIN_PAGES = ["members/", "tokens/"]
-NO_TOKEN = "tokens/00000000-0000-4000-8000-000000000000/revoke/"
-ADMIN_POSTS = ["members/add/", "members/change/", "tokens/issue/", NO_TOKEN]
+ADMIN_POSTS = ["members/add/", "members/change/"]
 
 
 def role_of(world: World, person: Person) -> str | None:
@@ -23,30 +20,28 @@ def role_of(world: World, person: Person) -> str | None:
     return found.role if found else None
 
 
-@pytest.mark.parametrize("page", ADMIN_PAGES)
 @pytest.mark.parametrize("who", ["bob", "carol"])
 def test_operators_and_auditors_see_who_has_access_and_are_offered_no_change(
-    world: World, page: str, who: str
+    world: World, who: str
 ) -> None:
     person: Person = getattr(world, who)
 
-    response = person.get(world.page(page))
+    response = person.get(world.page("members/"))
 
     assert response.status_code == 200
     (main,) = re.findall(r"<main.*?</main>", text_of(response), re.DOTALL)
     assert "<form" not in main
-    assert world.page(page) in text_of(person.get(world.page("settings/")))
+    assert world.page("members/") in text_of(person.get(world.page("settings/")))
 
 
 @pytest.mark.parametrize("path", ADMIN_POSTS)
-def test_only_an_admin_changes_members_and_tokens(world: World, path: str) -> None:
-    values = {"username": world.mallory.username, "role": "admin", "name": "x"}
+def test_only_an_admin_changes_members(world: World, path: str) -> None:
+    values = {"username": world.mallory.username, "role": "admin"}
 
     assert world.bob.post(world.page(path), **values).status_code == 403
     assert world.carol.post(world.page(path), **values).status_code == 403
     assert world.mallory.post(world.page(path), **values).status_code == 404
     assert role_of(world, world.mallory) is None
-    assert not Token.objects.filter(tenant=world.acme).exists()
 
 
 def test_an_admin_adds_a_person_who_has_an_account(world: World) -> None:
@@ -167,74 +162,11 @@ def test_changing_somebody_who_is_no_member_is_refused(world: World) -> None:
         assert "is no member of" in text_of(response)
 
 
-def test_a_secret_is_shown_once_and_opens_the_tenant(world: World) -> None:
-    response = world.alice.post(world.page("tokens/issue/"), name="ci", role="operator")
-
-    issued, secret = response.context["issued"]
-    assert response.status_code == 200
-    assert secret in text_of(response)
-    assert "no-store" in response["Cache-Control"]
-    assert token_for(secret) == issued
-    assert secret not in text_of(world.alice.get(world.page("tokens/")))
-    assert not [event for event in Event.objects.filter(tenant=world.acme) if secret in event.data]
-
-
-def test_a_token_is_revoked(world: World) -> None:
-    token, secret = tenants.issue_token(world.acme, "ci", "operator", by=SETUP)
-
-    response = world.alice.post(world.page(f"tokens/{token.pk}/revoke/"))
-
-    assert response.status_code == 302
-    assert token_for(secret) is None
-    assert "revoked" in text_of(world.alice.get(world.page("tokens/")))
-
-
-def test_another_tenants_token_is_revoked_like_an_absent_one(world: World) -> None:
-    token, secret = tenants.issue_token(world.acme, "ci", "operator", by=SETUP)
-
-    theirs = world.mallory.post(f"/admin/t/{world.globex}/tokens/{token.pk}/revoke/")
-    absent = world.mallory.post(f"/admin/t/{world.globex}/tokens/{uuid.uuid4()}/revoke/")
-
-    assert (theirs.status_code, absent.status_code) == (404, 404)
-    assert token_for(secret) is not None
-
-
-@pytest.mark.parametrize(
-    ("values", "why"),
-    [
-        ({"role": "agent"}, "A token for an agent names it"),
-        ({"role": "operator", "agent_id": "agent-1"}, "Only a token of the role agent"),
-        ({"role": "operator", "expires_at": "2020-01-01T00:00"}, "expires in the future"),
-        ({"role": "operator", "expires_at": "9999-12-31T23:59-14:00"}, "years 1 to 9999"),
-        ({"role": "operator", "name": "x" * 101}, "1 to 100 printable characters"),
-        ({"role": "operator", "name": ""}, "This field is required."),
-        ({"role": "king"}, "Select a valid choice"),
-    ],
-)
-def test_a_token_that_does_not_fit_is_refused_and_says_why(
-    world: World, values: dict[str, str], why: str
-) -> None:
-    response = world.alice.post(world.page("tokens/issue/"), **({"name": "ci"} | values))
-
-    assert response.status_code == 400
-    assert why in text_of(response)
-    assert not Token.objects.filter(tenant=world.acme).exists()
-
-
-def test_long_lists_go_on_where_they_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_goes_on_where_it_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "PAGE", 2)
     _ = world.carol  # a third member
-    for name in ("a", "b", "b", "c", "d"):
-        tenants.issue_token(world.acme, name, "operator", by=SETUP)
-    names: list[str] = []
-    query: str | None = ""
-    while query is not None:
-        context = world.alice.get(world.page("tokens/") + query).context
-        names += [token.name for token in context["tokens"]]
-        query = context["next"]
-
-    assert names == ["a", "b", "b", "c", "d"]
     first = world.alice.get(world.page("members/")).context
     second = world.alice.get(world.page("members/") + first["next"]).context
+
     assert len(first["members"]) == 2
     assert len(second["members"]) == 1

@@ -177,6 +177,15 @@ CASES: dict[str, tuple[Fact, str]] = {
         tenant_facts.LogExported(format="jsonl", from_seq=7, to_seq=None, filters={"types": "A*"}),
         "alice exported the log as jsonl from seq 7 to the end, filtered by types",
     ),
+    "asked": (
+        tenant_facts.LogExported(
+            format="csv",
+            from_seq=1,
+            to_seq=9,
+            filters={"query": "-type:Agent*", "hours_zone": "UTC"},
+        ),
+        "alice exported the log as csv from seq 1 to seq 9, what fits -type:Agent*",
+    ),
     "erased": (
         tenant_facts.PayloadErased(agent_id=None, task_id="t-9", reason="asked for"),
         "alice erased payloads of task t-9: asked for",
@@ -195,6 +204,18 @@ CASES: dict[str, tuple[Fact, str]] = {
             reason="it cannot be read",
         ),
         "alice skipped seq 1,042 of a-1 for subscription mail: it cannot be read",
+    ),
+    "let go": (
+        tenant_facts.SubscriptionResumed(
+            subscription="mail", from_seq=31, after_seq=1_021, reason="a backup was put back"
+        ),
+        "alice let go subscription mail after seq 1,021: a backup was put back",
+    ),
+    "let go from the first": (
+        tenant_facts.SubscriptionResumed(
+            subscription="mail", from_seq=31, after_seq=0, reason="again"
+        ),
+        "alice let go subscription mail from the first event: again",
     ),
     "silence": (
         tenant_facts.MassLossSuspected(silent=60, healthy=1_000, agents=("a-1",)),

@@ -174,3 +174,22 @@ def test_what_is_not_there_is_not_found(acme: str, a1: str, globex: str) -> None
     for tenant, agent_id, end in ((globex, a1, 3), (acme, "nobody", 3), (acme, a1, 0)):
         with pytest.raises(AgentNotFound):
             diff(tenant, agent_id, Point(version=0), Point(seq=end))
+
+
+def test_a_look_back_that_is_bounded_tells_what_lies_further_back_without_its_event(
+    acme: str,
+) -> None:
+    live(acme, random.Random(7))
+    end = len(told(acme, "aaa")) - 1
+    whole = diff(acme, "aaa", Point(version=2), Point(version=end))
+    assert whole.older == []
+
+    bounded = diff(acme, "aaa", Point(version=2), Point(version=end), most=40)
+
+    recent = [each for each in whole.changes if each.event.version > end - 40]
+    longer_ago = [each.path for each in whole.changes if each.event.version <= end - 40]
+    assert recent
+    assert longer_ago
+    assert bounded.changes == recent
+    assert [each.path for each in bounded.older] == longer_ago
+    assert (bounded.start, bounded.end) == (whole.start, whole.end)

@@ -19,9 +19,9 @@ from events.models import Event
 from events.notes import Signer
 from events.patterns import Pattern
 from events.signing import NoSigningKey
-from events.timeline import Wanted
 from events.transfer import bundle, export
 from events.verify_export import main
+from events.wanted import Wanted
 from tests.jobs.conftest import tampering
 from tests.jobs.test_verify_log import change
 from tests.transfer.draft import SIGNER

@@ -15,9 +15,9 @@ from django.core.management.base import CommandError
 from events import tenants
 from events.log.verify import Damaged
 from events.models import Event, TenantHead
-from events.timeline import Wanted
 from events.transfer import export, stored
 from events.transfer.format import COLUMNS
+from events.wanted import Wanted
 from tests.jobs.conftest import ALICE, ROOT, manage, tampering
 from tests.log.sample import ON_POSTGRESQL
 from tests.transfer.draft import Draft, as_stored
@@ -236,7 +236,7 @@ def test_filters_pick_what_they_pick_in_the_timeline(
     lived: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "FILTERED_PAGE", 2)
-    chosen = export.of(lived, wanted=Wanted(text="drains"), filters={"q": "drains"})
+    chosen = export.of(lived, wanted=Wanted(texts=("drains",)), filters={"q": "drains"})
 
     header, *events, footer = lines_of(b"".join(export.jsonl(chosen)))
 

@@ -17,9 +17,10 @@ from events.api import handover
 from events.api.handover import HandoverDoor, handed_over
 from events.log.verify import Damaged
 from events.models import Role
-from events.timeline import Page, Wanted
+from events.timeline import Page
 from events.transfer import export, stored
 from events.verify_export import Reading
+from events.wanted import Wanted
 from tests.jobs.conftest import ALICE
 
 Message = dict[str, Any]
@@ -227,7 +228,7 @@ def test_nobody_looks_on_for_a_client_that_has_gone_where_nothing_is_found(
     """A rare filter gives the client nothing to take: its leaving is noticed all the same."""
     looked: list[int] = []
     client = Client("/")
-    chosen = export.of(lived, wanted=Wanted(text="nowhere"), filters={"q": "nowhere"})
+    chosen = export.of(lived, wanted=Wanted(texts=("nowhere",)), filters={"q": "nowhere"})
 
     async def take() -> None:
         loop = asyncio.get_running_loop()

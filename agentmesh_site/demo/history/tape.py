@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from io import BytesIO
 
 from events import signing
+from events.cloudevents import AGENT_STREAM
 from events.encoding import encode
 from events.facts import DomainEvent, Fact
 from events.log import chain
@@ -17,7 +18,6 @@ from events.log.checkpoint import Checkpoint
 from events.log.proposal import Context
 from events.moments import rfc3339
 from events.tenants import STREAM as TENANT_STREAM
-from events.timeline import AGENT_STREAM
 from events.transfer.format import (
     Header,
     Line,

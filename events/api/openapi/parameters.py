@@ -47,6 +47,11 @@ QUERY: Mapping[str, Parameter] = {
     "actor": pattern("Who acted: `user:alice`, `token:ci`, `agent:a-1`, `system:health`."),
     "correlation": pattern("Correlation ids."),
     "q": Parameter(SOUGHT, "Text that is in it, whatever its case."),
+    "query": Parameter(
+        SOUGHT,
+        "All filters in one, as people type them in the timeline: `type:AgentTask* -agent:a-1 "
+        "since:24h`. It stands alone. See docs/timeline.md.",
+    ),
     "schema": Parameter(
         choice(schemas()),
         "Each type's highest version up to this one, or `stored` for the form in which each event "

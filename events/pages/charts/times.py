@@ -54,6 +54,8 @@ class Times:
         if self.length:
             return [(self.share(each), self.length / self._whole) for each in self.begins]
         middles = self.middles()
+        if not middles:
+            return []
         edges = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), 1.0]
         return [(left, right - left) for left, right in pairwise(edges)]
 

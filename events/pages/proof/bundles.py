@@ -26,9 +26,9 @@ from events.ratelimits import limiter
 from events.ratelimits.scopes import Scope
 from events.signing import NoSigningKey
 from events.tenants import Refused
-from events.timeline import Wanted
 from events.transfer import taking
 from events.transfer.taking import Asked
+from events.wanted import Wanted
 
 LONGEST = 1_000
 MOMENTS = ("since", "until")
@@ -96,7 +96,7 @@ class BundleForm(forms.Form):
             agent=_pattern(patterns.get("agent")),
             actor=_pattern(patterns.get("actor")),
             correlation=_pattern(patterns.get("correlation")),
-            text=values.get("q"),
+            texts=(values["q"],) if "q" in values else (),
             **moments,
         )
         filters = {

@@ -137,4 +137,10 @@ button?.addEventListener("click", () => {
 window.addEventListener("pagehide", end);
 window.addEventListener("pageshow", begin);
 
-if (main && document.querySelector("[data-live]")) onEvents(refreshSoon);
+if (main && document.querySelector("[data-live]")) {
+  onEvents(refreshSoon);
+  // For what changes without an event.
+  document.addEventListener("live:refresh", () => {
+    if (!again) refreshSoon();
+  });
+}
