@@ -110,7 +110,7 @@ def test_agents_of_which_tasks_failed_are_named_with_the_way_to_their_failures(
         ("of-an-import", 1),
     ]
     text = text_of(response)
-    assert "type=AgentTaskFailedEvent&amp;agent=agent-2" in text
+    assert "?q=type:AgentTaskFailedEvent+agent:agent-2" in text
     assert world.page("agents/agent-2/") in text
     assert world.page("agents/of-an-import/") not in text
 
