@@ -12,7 +12,7 @@ An address with a new kind of argument, `<str:name>`, gets a value of acme's in 
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +40,8 @@ ALL = frozenset({"admin", "operator", "auditor"})
 AUDITORS = frozenset({"admin", "auditor"})
 NOBODY: frozenset[str] = frozenset()
 
+CORRELATION = "made-by-one-bulk"
+
 
 @dataclass(frozen=True)
 class Page:
@@ -58,6 +60,12 @@ PAGES: dict[str, Page] = {
     "agent": Page(see=ALL),
     "agent_timeline": Page(see=ALL),
     "agent_history": Page(see=ALL),
+    "bulk": Page(see=ALL, do=OPERATORS),  # asked for, both lead back to the fleet
+    "bulk_do": Page(see=ALL, do=OPERATORS),
+    "bulk_result": Page(see=ALL, query={"seq": "1000"}),
+    "import_agents": Page(see=OPERATORS, do=OPERATORS),
+    "import_do": Page(see=OPERATORS, do=OPERATORS),
+    "import_sample": Page(see=ALL),
     "command": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the agent
     "tasks": Page(see=ALL),
     "new_task": Page(see=OPERATORS, do=OPERATORS),
@@ -190,7 +198,7 @@ def fleet(world: World) -> Fleet:
             by=SETUP,
         )
         to: dict[str, Any] = {"tenant": tenant, "agent_id": f"{mark}-agent", "by": SETUP}
-        services.activate_agent(**to)
+        services.activate_agent(**to | {"by": replace(SETUP, correlation_id=CORRELATION)})
         services.assign_task(**to, task_id=f"{mark}-task")
         rule = Rule(name=f"{mark}-rule", events="AgentTask*", emails=(f"{mark}@example.com",))
         rule_services.create_rule(tenant=tenant, rule=rule, by=SETUP)
@@ -220,6 +228,7 @@ def _arguments(acme: str) -> dict[str, str]:
         "str:type": "AgentCreatedEvent",
         "str:version": "1.0",
         "task:task_id": "mine-task",
+        "trace:correlation": CORRELATION,
         "id:view_id": str(saved_views.of(acme)[0].pk),
     }
 

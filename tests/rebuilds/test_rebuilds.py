@@ -89,8 +89,7 @@ def test_no_lease_outlives_a_killed_worker_for_longer_than_the_rebuilds_own(
 
     def look() -> bool:
         mine = SubscriptionCheckpoint.objects.filter(tenant=acme, holder=holder())
-        until = mine.values_list("leased_until", flat=True)
-        left.extend(each for each in until if each is not None)
+        left.extend(row.leased_until for row in mine if row.leased_until is not None)
         return False
 
     asked = ask(acme, followed.name)
