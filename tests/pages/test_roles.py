@@ -64,7 +64,7 @@ PAGES: dict[str, Page] = {
     "bulk_do": Page(see=ALL, do=OPERATORS),
     "bulk_result": Page(see=ALL, query={"seq": "1000"}),
     "import_agents": Page(see=OPERATORS, do=OPERATORS),
-    "import_do": Page(see=OPERATORS, do=OPERATORS),
+    "import_do": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the form
     "import_sample": Page(see=ALL),
     "command": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the agent
     "tasks": Page(see=ALL),
