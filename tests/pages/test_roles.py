@@ -12,7 +12,7 @@ An address with a new kind of argument, `<str:name>`, gets a value of acme's in 
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from agentmesh_site.urls import admin_pages, urlpatterns
 from agents import services
 from events import tenants
 from events.durable import registration
-from events.models import Event, SignedCheckpoint, Verification
+from events.models import Event, SavedView, SignedCheckpoint, Verification
 from events.vocabulary import Capability
 from projections.alerts import rule_services
 from projections.alerts.rules import Rule
@@ -54,11 +54,22 @@ PAGES: dict[str, Page] = {
     "dashboard": Page(see=ALL),
     "agents": Page(see=ALL),
     "create_agent": Page(see=OPERATORS, do=OPERATORS),
+    "bulk": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the fleet
+    "bulk_do": Page(see=ALL, do=OPERATORS),  # the same
+    "bulk_result": Page(see=ALL, query={"seq": "SEQ"}),
+    "import_agents": Page(see=OPERATORS, do=OPERATORS),
+    "import_do": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the form
+    "import_sample": Page(see=ALL),  # the same file for everybody
     "agent": Page(see=ALL),
     "agent_timeline": Page(see=ALL),
     "agent_history": Page(see=ALL),
     "command": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the agent
     "events": Page(see=ALL),
+    "newer_events": Page(see=ALL),
+    "event_completions": Page(see=ALL),
+    "export_events": Page(do=AUDITORS),
+    "save_event_view": Page(do=OPERATORS),
+    "change_event_view": Page(do=OPERATORS),
     "event": Page(see=ALL),
     "alerts": Page(see=ALL),
     "alert": Page(see=ALL),
@@ -152,7 +163,8 @@ class Fleet:
         return {"admin": self.world.alice, "operator": self.world.bob, "auditor": self.world.carol}
 
     def query(self, name: str) -> dict[str, str]:
-        given = {"BOB": self.world.bob.username}
+        created = Event.objects.get(tenant=self.world.acme, type="AgentCreatedEvent")
+        given = {"BOB": self.world.bob.username, "SEQ": str(created.seq)}
         return {key: given.get(value, value) for key, value in PAGES[name].query.items()}
 
     def recorded(self) -> list[str]:
@@ -166,6 +178,7 @@ def _route(pattern: URLPattern) -> str:
 
 
 SECRET = "globex-secret"
+CORRELATION = "a-correlation"
 
 
 @pytest.fixture
@@ -177,7 +190,7 @@ def fleet(world: World) -> Fleet:
             name=f"The agent of {mark}",
             capabilities=[Capability("translation", 2)],
             tags=[f"{mark}-tag"],
-            by=SETUP,
+            by=replace(SETUP, correlation_id=CORRELATION),
         )
         rule = Rule(name=f"{mark}-rule", events="AgentTask*", emails=(f"{mark}@example.com",))
         rule_services.create_rule(tenant=tenant, rule=rule, by=SETUP)
@@ -193,10 +206,12 @@ def _arguments(acme: str) -> dict[str, str]:
     event = Event.objects.filter(tenant=acme, stream_type="agent")[0]
     verification = Verification.objects.create(tenant_id=acme, requested_by="user:carol", head=1)
     checkpoint = SignedCheckpoint.objects.create(tenant_id=acme, seq=1, note="a note")
+    view = SavedView.objects.create(tenant_id=acme, name="a view", created_by="user:bob")
     return {
         "agent:agent_id": "mine-agent",
         "id:alert_id": str(stand(acme, subject="mine-agent").pk),
         "id:event_id": str(event.pk),
+        "id:view_id": str(view.pk),
         "id:verification_id": str(verification.pk),
         "int:number": str(checkpoint.pk),
         "rule:name": "mine-rule",
@@ -204,6 +219,7 @@ def _arguments(acme: str) -> dict[str, str]:
         "str:name": "tasks",
         "str:type": "AgentCreatedEvent",
         "str:version": "1.0",
+        "trace:correlation": CORRELATION,
     }
 
 
