@@ -64,6 +64,10 @@ PAGES: dict[str, Page] = {
     "agent_timeline": Page(see=ALL),
     "agent_history": Page(see=ALL),
     "command": Page(see=ALL, do=OPERATORS),  # asked for, it leads back to the agent
+    "tasks": Page(see=ALL),
+    "new_task": Page(see=OPERATORS, do=OPERATORS),
+    "task": Page(see=ALL),
+    "erase_task": Page(see=ADMINS, do=ADMINS),
     "events": Page(see=ALL),
     "newer_events": Page(see=ALL),
     "event_completions": Page(see=ALL),
@@ -192,6 +196,9 @@ def fleet(world: World) -> Fleet:
             tags=[f"{mark}-tag"],
             by=replace(SETUP, correlation_id=CORRELATION),
         )
+        to: dict[str, Any] = {"tenant": tenant, "agent_id": f"{mark}-agent", "by": SETUP}
+        services.activate_agent(**to)
+        services.assign_task(**to, task_id=f"{mark}-task")
         rule = Rule(name=f"{mark}-rule", events="AgentTask*", emails=(f"{mark}@example.com",))
         rule_services.create_rule(tenant=tenant, rule=rule, by=SETUP)
     _ = world.carol, world.mallory  # who come when they are called
@@ -219,6 +226,7 @@ def _arguments(acme: str) -> dict[str, str]:
         "str:name": "tasks",
         "str:type": "AgentCreatedEvent",
         "str:version": "1.0",
+        "task:task_id": "mine-task",
         "trace:correlation": CORRELATION,
     }
 
