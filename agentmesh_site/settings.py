@@ -122,7 +122,7 @@ WHITENOISE_USE_FINDERS = not _COLLECTED
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "agentmesh_site.static_files.HashedFiles"
         if _COLLECTED
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },

@@ -84,7 +84,7 @@ def test_the_example_as_it_stands_works_and_ends_without_a_word_when_told_to(
     until(lambda: crew.give("t-1"))
     until(crew.has_ended_all)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err) == (0, "", "")
     assert crew.completions() == {"t-1": 1}

@@ -197,7 +197,7 @@ def test_ctrl_c_ends_the_open_tasks_and_says_so_in_one_line(
     until(lambda: TaskClaim.objects.filter(tenant=acme, status="completed").count() > 3)
 
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=60)
 
     assert (process.returncode, said) == (130, "Stopped.\n")
     assert not TaskClaim.objects.filter(tenant=acme, status="assigned").exists()
