@@ -637,7 +637,7 @@ def held(header: dict[str, Any], head: object) -> str:
 
 def check_table(bundle: Bundle) -> None:
     """The CSV tells the same events as the JSONL. Raises Damaged, with the row."""
-    csv.field_size_limit(LONGEST_LINE)
+    longest = csv.field_size_limit(LONGEST_LINE)
     number = 1
     with bundle.open(EVENTS) as events, bundle.open(TABLE) as table:
         rows = csv.reader(io.TextIOWrapper(table, encoding="utf-8-sig", newline=""))
@@ -653,6 +653,8 @@ def check_table(bundle: Bundle) -> None:
             fits = fits and next(rows, None) is None
         except (csv.Error, UnicodeDecodeError):
             fits = False
+        finally:
+            csv.field_size_limit(longest)  # which is everybody's in this process
     if not fits:
         raise Damaged(f"{TABLE}: row {number} does not say what {EVENTS} says.")
 

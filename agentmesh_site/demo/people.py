@@ -12,6 +12,8 @@ from django.contrib.auth.models import User
 from agentmesh_site.demo.history import week
 from agentmesh_site.demo.logins import Logins, TokenLogin, UserLogin
 from events import accounts, tenants
+from events.bus import event_bus
+from events.durable.rebuilding import rebuild
 from events.facts import utc_now
 from events.log.proposal import Context
 from events.models import Event, Membership, Tenant, TenantHead, Token
@@ -63,8 +65,7 @@ def settle(url: str, known: Logins, *, with_past: bool = True) -> Logins:
         if Tenant.objects.filter(slug=slug).exists():
             continue
         if with_past and slug == LIVED:
-            import_log(week.tell(slug, name, utc_now()))
-            rule_services.create_rule(tenant=slug, rule=DAILY, by=BY)
+            _live_through(slug, name)
         else:
             tenants.create_tenant(slug, name)
     return Logins(
@@ -72,6 +73,15 @@ def settle(url: str, known: Logins, *, with_past: bool = True) -> Logins:
         [_user(person, known.password_of(person.username)) for person in PEOPLE],
         [_token(tenant, role, known.token_of(tenant, role)) for tenant, role in TOKENS],
     )
+
+
+def _live_through(tenant: str, name: str) -> None:
+    """A week, and all that is read of it: the worker would be a minute behind at first."""
+    import_log(week.tell(tenant, name, utc_now()))
+    rule_services.create_rule(tenant=tenant, rule=DAILY, by=BY)
+    for subscription in event_bus.subscriptions.values():
+        if subscription.read_model is not None:
+            rebuild(subscription, tenant)
 
 
 def _refuse_what_is_not_ours() -> None:

@@ -38,8 +38,8 @@ class Person:
 
 @dataclass
 class World:
-    """People come when they are called, and globex with Mallory: to let all in for every test took
-    most of its time."""
+    """Alice and Bob are there; Carol comes when she is called, and Mallory with globex: to let all
+    in for every test took most of its time."""
 
     acme: str
     person: Callable[..., Person]
@@ -93,15 +93,9 @@ class World:
         return load(self.acme, agent_id).agent
 
     def newest_event(self) -> Event:
-        self.let_in()
         return Event.objects.filter(tenant=self.acme).order_by("-seq")[0]
 
-    def let_in(self) -> None:
-        """Alice and Bob are there: for tests that count events, of which they are some."""
-        _ = self.alice, self.bob
-
     def event_types(self) -> list[str]:
-        self.let_in()
         events = Event.objects.filter(tenant=self.acme).order_by("seq")
         return list(events.values_list("type", flat=True))
 
@@ -123,7 +117,9 @@ def person(committed_db: None, fresh_slug: Callable[[str], str]) -> Callable[...
 
 @pytest.fixture
 def world(person: Callable[..., Person], fresh_slug: Callable[[str], str]) -> World:
-    return World(tenants.create_tenant(fresh_slug("acme")).slug, person, fresh_slug)
+    made = World(tenants.create_tenant(fresh_slug("acme")).slug, person, fresh_slug)
+    _ = made.alice, made.bob
+    return made
 
 
 def text_of(response: Any) -> str:

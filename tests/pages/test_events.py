@@ -51,7 +51,6 @@ def test_an_event_that_this_release_does_not_know_is_told_in_no_words() -> None:
 
 
 def test_a_tenants_own_fact_has_a_page_without_an_agent(world: World) -> None:
-    world.let_in()
     event = Event.objects.filter(tenant=world.acme, type="MemberAdded")[0]
 
     text = text_of(world.carol.get(world.page(f"events/{event.event_id}/")))
@@ -198,7 +197,6 @@ def test_a_chain_is_followed_so_far_and_no_farther(
 
 
 def test_a_cause_that_is_no_event_of_the_log_is_told_as_it_was_named(world: World) -> None:
-    world.let_in()
     mallory = world.mallory.username
     elsewhere = Event.objects.filter(tenant=world.globex)[0]
     strange = caused(world, "one", elsewhere)
@@ -234,7 +232,6 @@ def test_an_event_shows_what_it_changed_about_its_agent(world: World) -> None:
 
 
 def test_an_event_leads_to_those_beside_it_in_the_log_and_in_its_stream(world: World) -> None:
-    world.let_in()
     world.create_agent("agent-1")
     world.create_agent("agent-2")
     services.update_agent(**world.to("agent-1"), name="New")
@@ -251,7 +248,6 @@ def test_an_event_leads_to_those_beside_it_in_the_log_and_in_its_stream(world: W
 def test_an_event_says_whether_its_hash_holds_and_which_checkpoint_covers_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.let_in()
     heads = [Event.objects.get(tenant=world.acme, seq=1), world.newest_event()]
     for event in heads:
         text = text_of(world.bob.get(world.page(f"events/{event.event_id}/")))

@@ -161,7 +161,6 @@ def test_changing_somebody_who_is_no_member_is_refused(world: World) -> None:
 
 
 def test_a_long_list_goes_on_where_it_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.let_in()
     monkeypatch.setattr(people, "PAGE", 2)
     _ = world.carol  # a third member
     first = world.alice.get(world.page("members/")).context

@@ -241,7 +241,6 @@ def test_a_broken_chain_is_not_signed(world: World) -> None:
 
 
 def test_a_note_that_was_changed_is_shown_as_such(world: World) -> None:
-    world.let_in()
     note = checkpoints.take(world.acme)
     others = [note.replace("\nlog_id", "A\nlog_id"), note.replace("2026", "2027"), "nonsense"]
     for number, text in enumerate(others):
@@ -396,7 +395,6 @@ def test_a_bundle_of_what_cannot_be_meant_is_refused_beside_its_field(world: Wor
 
 
 def test_a_bundle_of_a_damaged_log_is_refused(world: World) -> None:
-    world.let_in()
     with tampering() as cursor:
         cursor.execute("DELETE FROM events_event WHERE tenant_id = %s AND seq = 2", [world.acme])
         page = world.carol.post(world.page("proof/bundle/"), to_seq="2")

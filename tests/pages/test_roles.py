@@ -201,7 +201,6 @@ def fleet(world: World) -> Fleet:
         services.assign_task(**to, task_id=f"{mark}-task")
         rule = Rule(name=f"{mark}-rule", events="AgentTask*", emails=(f"{mark}@example.com",))
         rule_services.create_rule(tenant=tenant, rule=rule, by=SETUP)
-    world.let_in()
     _ = world.carol, world.mallory  # who come when they are called
     token, _ = tenants.issue_token(world.acme, "ci", "operator", by=SETUP)
     tenants.issue_token(world.globex, f"{SECRET}-token", "operator", by=SETUP)

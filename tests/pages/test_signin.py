@@ -37,7 +37,6 @@ def fails(*_: object, **__: object) -> NoReturn:
 
 
 def test_a_sign_in_says_who_and_from_where(world: World) -> None:
-    world.let_in()
     before = len(recorded(world.acme, "SignedIn"))
 
     assert sign_in(world.bob.username).status_code == 302

@@ -21,7 +21,6 @@ NEWEST = 11
 def lived(world: World) -> World:
     """Agent-1 was created (1), activated (2, 3), learnt (4), was given a task (5, 6) and paused
     (7), finished (8, 9), and was resumed by Bob (10, 11)."""
-    world.let_in()
     world.active_agent()
     services.add_capability(**by(world, "alice", "Needed"), name="ocr", proficiency_level=2)
     services.assign_task(**by(world, "alice"), task_id="t-1", input={"x": "hush-hush"})

@@ -129,7 +129,6 @@ def test_nothing_that_is_typed_breaks_the_page(world: World) -> None:
 def test_a_page_that_looked_at_its_share_says_so_and_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.let_in()
     heartbeats(world, 30)
     head = world.newest_event().seq
     monkeypatch.setattr(timeline, "EXAMINED", 10)
@@ -439,7 +438,6 @@ class TestCompletions:
         return [item["text"] for item in answer.json()["items"]]
 
     def test_are_those_of_the_tenant(self, world: World) -> None:
-        world.let_in()
         for agent_id in ("alpha-1", "alpha-2", "beta-1"):
             world.create_agent(agent_id)
         tenants.issue_token(world.acme, "ci, nightly", "operator", by=ZOE)
