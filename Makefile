@@ -40,12 +40,14 @@ test: $(VENV)/development
 	@env -u DATABASE_URL $(PY) -m tests.on_postgresql $(PYTEST)
 
 # The pages in a real Chromium, against a real server with its worker. Two at once: each is three
-# processes already.
+# processes already. `make browser-test ENGINES=sqlite` is one half.
+ENGINES ?= sqlite postgresql
 browser-test: $(VENV)/development
-	@echo "--- the browser on SQLite"
-	@env -u DATABASE_URL $(PY) -m pytest -n 2 tests/browser $(BROWSER)
-	@echo "--- the browser on PostgreSQL"
-	@env -u DATABASE_URL $(PY) -m tests.on_postgresql -n 2 tests/browser $(BROWSER)
+	@set -e; for engine in $(ENGINES); do \
+	  echo "--- the browser on $$engine"; \
+	  case $$engine in postgresql) run=tests.on_postgresql ;; *) run=pytest ;; esac; \
+	  env -u DATABASE_URL $(PY) -m $$run -n 2 tests/browser $(BROWSER); \
+	done
 
 check: $(VENV)/development
 	$(PY) -m ruff check .
