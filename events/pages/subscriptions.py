@@ -17,6 +17,7 @@ from events.durable.status import Condition, HeldState, State
 from events.log import read
 from events.models import Event, Rebuild
 from events.origin import context_of
+from events.pages.confirmation import Confirmed
 from events.pages.deeds import done
 from events.pages.fields import OneLine
 from events.pages.frame import require, tenant_page
@@ -93,7 +94,7 @@ class SkipForm(RetryForm):
     )
 
 
-class ResumeForm(forms.Form):
+class ResumeForm(Confirmed):
     after = forms.CharField(
         label="Go on after",
         help_text="The last event that counts as read: a seq, 0 to begin with the first, or head "
@@ -101,12 +102,7 @@ class ResumeForm(forms.Form):
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     reason = OneLine(most=held.REASON_LENGTH, help_text="It is recorded in the log.")
-    typed = forms.CharField(widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}))
-
-    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._name = name
-        self.fields["typed"].label = f"Type {name} to confirm"
+    field_order = ("after", "reason", "confirm")
 
     def clean_after(self) -> str | int:
         after: str = self.cleaned_data["after"]
@@ -117,12 +113,6 @@ class ResumeForm(forms.Form):
             if seq <= MAX_POSITION:
                 return seq
         raise forms.ValidationError("must be a seq, 0 or head.")
-
-    def clean_typed(self) -> str:
-        typed: str = self.cleaned_data["typed"]
-        if typed != self._name:
-            raise forms.ValidationError(f"This is not {self._name}.")
-        return typed
 
 
 @require_safe
@@ -184,7 +174,7 @@ def skip(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
 def resume(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
     """A stopped subscription goes on where a person says."""
     state = _changing(request, principal, name, Right.ADMINISTER)
-    form = ResumeForm(state.name, request.POST)
+    form = ResumeForm(request.POST, expected=state.name)
 
     def act() -> str:
         values = form.cleaned_data
@@ -270,7 +260,7 @@ def _page(
     }
     if principal.may(Right.ADMINISTER):
         if state.stopped_reason is not None:
-            context["resuming"] = ResumeForm(state.name, auto_id="resume-%s")
+            context["resuming"] = ResumeForm(expected=state.name)
         elif can_be_rebuilt and waited_for is None:
             context["rebuilding"] = ReasonForm(auto_id="rebuild-%s")
     template = "events/subscriptions/subscription.html"

@@ -20,8 +20,9 @@ from events.access import Principal, Right
 from events.models import Role, Token
 from events.origin import context_of
 from events.pages import parameters
+from events.pages.confirmation import Confirmed
 from events.pages.deeds import done
-from events.pages.fields import MomentField, OneLine
+from events.pages.fields import MomentField
 from events.pages.frame import require, tenant_page
 from events.pages.integrations import render_integration
 
@@ -65,26 +66,6 @@ class TokenForm(forms.Form):
         elif chosen in DAYS:
             values["expires_at"] = timezone.now() + timedelta(days=int(chosen))
         return values
-
-
-class RevokeForm(forms.Form):
-    """The token's name has to be typed: another one's would be a fault that nobody can undo."""
-
-    typed = forms.CharField(
-        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
-    )
-    reason = OneLine(help_text="It is recorded, for whoever asks later.")
-
-    def __init__(self, token: Token, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._name = token.name
-        self.fields["typed"].label = f"Type {token.name} to confirm"
-
-    def clean_typed(self) -> str:
-        typed: str = self.cleaned_data["typed"]
-        if typed != self._name:
-            raise forms.ValidationError(f"This is not {self._name}.")
-        return typed
 
 
 @require_safe
@@ -160,8 +141,8 @@ def revoke_token(request: HttpRequest, principal: Principal, token_id: uuid.UUID
         messages.info(request, f"{token.name} was revoked already.")
         return redirect("admin:tokens", principal.tenant)
     if request.method != "POST":
-        return _revoking(request, principal, token, RevokeForm(token))
-    form = RevokeForm(token, request.POST)
+        return _revoking(request, principal, token, Confirmed(expected=token.name))
+    form = Confirmed(request.POST, expected=token.name)
 
     def revoke() -> str:
         by = context_of(request, principal.actor, form.cleaned_data["reason"])
@@ -194,7 +175,7 @@ def _revoking(
     request: HttpRequest,
     principal: Principal,
     token: Token,
-    form: RevokeForm,
+    form: Confirmed,
     status: int = 200,
 ) -> HttpResponse:
     context = {

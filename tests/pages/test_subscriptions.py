@@ -157,7 +157,7 @@ def test_an_auditor_changes_nothing_and_mallory_meets_nothing(
     for deed in DEEDS:
         name = "tasks" if deed == "rebuild" else "alerts"
         path = world.page(f"{LIST}{name}/{deed}/")
-        values = {"stream": "agent-1", "reason": REASON, "after": "head", "typed": name}
+        values = {"stream": "agent-1", "reason": REASON, "after": "head", "confirm": name}
         assert world.carol.post(path, **values).status_code == 403
         theirs = world.mallory.post(path, **values)
         absent = world.mallory.post(path.replace(world.acme, "no-such-tenant"), **values)
@@ -187,7 +187,7 @@ class TestAStoppedOne:
         assert "Type alerts to confirm" in main_of(page)
 
         response = world.alice.post(
-            world.page(f"{ALERTS}resume/"), after="head", reason=REASON, typed="alerts"
+            world.page(f"{ALERTS}resume/"), after="head", reason=REASON, confirm="alerts"
         )
 
         assert response.status_code == 302
@@ -202,14 +202,14 @@ class TestAStoppedOne:
 
     def test_is_not_an_operators_to_move(self, world: World) -> None:
         stop(world)
-        values = {"after": "head", "reason": REASON, "typed": "alerts"}
+        values = {"after": "head", "reason": REASON, "confirm": "alerts"}
 
         assert world.bob.post(world.page(f"{ALERTS}resume/"), **values).status_code == 403
         assert "resume/" not in main_of(world.bob.get(world.page(ALERTS)))
 
     def test_stays_where_it_is_when_something_does_not_fit(self, world: World) -> None:
         stop(world)
-        fitting = {"after": "0", "reason": REASON, "typed": "alerts"}
+        fitting = {"after": "0", "reason": REASON, "confirm": "alerts"}
         unfit = [
             ({"after": "7000"}, "has no event 7000"),
             ({"after": "-1"}, "must be a seq, 0 or head"),
@@ -217,7 +217,7 @@ class TestAStoppedOne:
             ({"after": str(2**63)}, "must be a seq, 0 or head"),
             ({"after": "\N{SUPERSCRIPT TWO}"}, "must be a seq, 0 or head"),
             ({"after": ""}, "This field is required."),
-            ({"typed": "alert"}, "This is not alerts."),
+            ({"confirm": "alert"}, "Type alerts, letter by letter."),
             ({"reason": ""}, "This field is required."),
         ]
 
@@ -231,7 +231,7 @@ class TestAStoppedOne:
     def test_is_the_only_one_that_is_moved(self, world: World) -> None:
         world.create_agent()
         read_all(world)
-        values = {"after": "0", "reason": REASON, "typed": "alerts"}
+        values = {"after": "0", "reason": REASON, "confirm": "alerts"}
 
         response = world.alice.post(world.page(f"{ALERTS}resume/"), **values)
 

@@ -48,7 +48,7 @@ def test_operators_and_auditors_see_the_tokens_and_are_offered_no_change(
 
 @pytest.mark.parametrize("path", ["tokens/issue/", NO_TOKEN])
 def test_only_an_admin_issues_and_revokes(world: World, path: str) -> None:
-    values = {"role": "admin", "name": "x", "typed": "x", **REASON}
+    values = {"role": "admin", "name": "x", "confirm": "x", **REASON}
 
     assert world.bob.post(world.page(path), **values).status_code == 403
     assert world.carol.post(world.page(path), **values).status_code == 403
@@ -146,7 +146,7 @@ def test_a_token_is_revoked_by_its_name_and_with_a_reason(world: World) -> None:
 
     page = world.alice.get(path)
     assert "Type ci to confirm" in text_of(page)
-    response = world.alice.post(path, typed="ci", **REASON)
+    response = world.alice.post(path, confirm="ci", **REASON)
 
     assert response.status_code == 302
     assert token_for(secret) is None
@@ -158,7 +158,12 @@ def test_a_token_is_revoked_by_its_name_and_with_a_reason(world: World) -> None:
 
 def test_without_the_name_or_a_reason_nothing_is_revoked(world: World) -> None:
     token, secret = issue(world)
-    lacking = [{"typed": "c", **REASON}, {"typed": "ci"}, {"typed": "ci", "reason": "a\u202eb"}, {}]
+    lacking = [
+        {"confirm": "c", **REASON},
+        {"confirm": "ci"},
+        {"confirm": "ci", "reason": "a\u202eb"},
+        {},
+    ]
 
     for values in lacking:
         response = world.alice.post(world.page(f"tokens/{token.pk}/revoke/"), **values)
@@ -168,7 +173,7 @@ def test_without_the_name_or_a_reason_nothing_is_revoked(world: World) -> None:
 
 def test_another_tenants_token_is_revoked_like_an_absent_one(world: World) -> None:
     token, secret = issue(world)
-    values = {"typed": "ci", **REASON}
+    values = {"confirm": "ci", **REASON}
 
     theirs = world.mallory.post(f"/admin/t/{world.globex}/tokens/{token.pk}/revoke/", **values)
     absent = world.mallory.post(f"/admin/t/{world.globex}/tokens/{uuid.uuid4()}/revoke/", **values)
