@@ -120,6 +120,25 @@ def verify_since(tenant: str, place: Place | None) -> Verified:
     return Verified(tenant, last, _verify_chain(tenant, head, last, start, walk, lambda _: None))
 
 
+def follows(tenant: str, seq: int) -> bool:
+    """Whether the hash of one event follows from the one before it, both as they are stored."""
+    try:
+        walk(tenant, _before(tenant, seq), seq, b"", lambda _: None)
+    except Damaged:
+        return False
+    return True
+
+
+def _before(tenant: str, seq: int) -> Place:
+    """Where the chain stood before an event, by the rows alone. Raises Damaged."""
+    if seq == 1:
+        return _origin(tenant, _head(tenant)[0])
+    place = stored.place(tenant, seq - 1)
+    if place is None:
+        raise Damaged(tenant, seq - 1, "it is missing.")
+    return Place(seq - 1, *place)
+
+
 def _head(tenant: str) -> tuple[stored.Head, int]:
     heads = stored.heads(tenant)
     if not heads:

@@ -16,8 +16,8 @@ from events import causes
 from events.access import Principal, Right
 from events.cloudevents import AGENT_STREAM
 from events.confidential import reveal
-from events.log import chain
-from events.models import Event, SignedCheckpoint, Tenant
+from events.log import verify
+from events.models import Event, SignedCheckpoint
 from events.pages import data
 from events.pages.frame import render_page, tenant_page
 from events.query_language import Name, Query
@@ -34,7 +34,7 @@ class Panel:
 
 
 PanelOf = Callable[[Principal, Event], Panel | None]
-NEIGHBOUR = ("event_id", "tenant_id", "seq", "version", "type", "hash")
+NEIGHBOUR = ("event_id", "tenant_id", "seq", "version", "type")
 
 
 def event_page(*panels: PanelOf) -> Callable[..., HttpResponse]:
@@ -84,7 +84,7 @@ def _data(principal: Principal, event: Event) -> dict[str, Any]:
 
 def _neighbours(event: Event) -> dict[str, Any]:
     """Those beside it in the log and in its stream, and whether its hash follows from the one
-    before: computed now, from the columns as they are stored."""
+    before: computed now."""
     of_tenant = Event.objects.filter(tenant=event.tenant_id)
     in_log = {row.seq: row for row in of_tenant.filter(seq__in=_beside(event.seq)).only(*NEIGHBOUR)}
     in_stream = {
@@ -95,46 +95,17 @@ def _neighbours(event: Event) -> dict[str, Any]:
             version__in=_beside(event.version),
         ).only(*NEIGHBOUR)
     }
-    previous = in_log.get(event.seq - 1)
     return {
-        "previous": previous,
+        "previous": in_log.get(event.seq - 1),
         "following": in_log.get(event.seq + 1),
         "previous_version": in_stream.get(event.version - 1),
         "following_version": in_stream.get(event.version + 1),
-        "follows": _follows(event, previous),
+        "follows": verify.follows(event.tenant_id, event.seq),
     }
 
 
 def _beside(place: int) -> Sequence[int]:
     return place - 1, place + 1
-
-
-def _follows(event: Event, previous: Event | None) -> bool:
-    if previous is not None:
-        prior = bytes(previous.hash)
-    elif event.seq == 1:
-        log_id = Tenant.objects.values_list("log_id", flat=True).get(pk=event.tenant_id)
-        prior = chain.genesis(log_id)
-    else:
-        return False
-    leaf = chain.leaf(
-        event_id=event.event_id,
-        tenant=event.tenant_id,
-        stream_type=event.stream_type,
-        stream_id=event.stream_id,
-        version=event.version,
-        type=event.type,
-        schema_version=event.schema_version,
-        occurred_at=event.occurred_at,
-        actor=event.actor,
-        reason=event.reason,
-        correlation_id=event.correlation_id,
-        causation_id=event.causation_id,
-        traceparent=event.traceparent,
-        origin=event.origin,
-        data=event.data,
-    )
-    return chain.link(prior, event.seq, event.recorded_at, leaf) == bytes(event.hash)
 
 
 def _causes(event: Event) -> dict[str, Any]:
