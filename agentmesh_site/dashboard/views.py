@@ -9,8 +9,9 @@ from agents.domain.state import Status
 from agents.pages import fleet
 from events.access import Principal, enterable_tenants, principal_of_user
 from events.facts import utc_now
-from events.pages import newest, parameters
+from events.pages import parameters
 from events.pages.frame import REMEMBERED, render_page, tenant_page
+from events.pages.newest import newest
 from events.verifications.standing import standing
 from projections.alerts import overview
 from projections.analytics.queries import task_series
@@ -56,7 +57,7 @@ def dashboard(request: HttpRequest, principal: Principal) -> HttpResponse:
         "readers": read,
         "chain": chain,
         "unverified": max(read.head - chain.ended.seq, 0) if chain.ended else read.head,
-        "page": newest.page(tenant, newest.Filters(), size=LATEST_EVENTS),
+        "latest": newest(tenant, LATEST_EVENTS),
     }
     return render_page(request, principal, "admin/dashboard.html", context)
 
