@@ -130,9 +130,12 @@ def _refuse_unfit_text(name: str, value: str | None, most: int | None = None) ->
 
 
 def uuid7() -> uuid.UUID:
-    """A time-ordered id as RFC 9562 §5.7 has it: 48 bits of ms, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
+    """A new time-ordered id, of now."""
+    return uuid7_of(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big"))
+
+
+def uuid7_of(milliseconds: int, random: int) -> uuid.UUID:
+    """As RFC 9562 §5.7 has it: 48 bits of ms since 1970, then 74 of the 80 random bits given."""
     high = (milliseconds & 0xFFFF_FFFF_FFFF) << 80
     return uuid.UUID(
         int=high | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF

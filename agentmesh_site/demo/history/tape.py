@@ -15,7 +15,7 @@ from events.encoding import encode
 from events.facts import DomainEvent, Fact
 from events.log import chain
 from events.log.checkpoint import Checkpoint
-from events.log.proposal import Context
+from events.log.proposal import Context, uuid7_of
 from events.moments import rfc3339
 from events.tenants import STREAM as TENANT_STREAM
 from events.transfer.format import (
@@ -144,7 +144,4 @@ class Tape:
         return TENANT_STREAM, self.tenant
 
     def _id_at(self, moment: datetime) -> uuid.UUID:
-        """A UUIDv7 of that moment."""
-        milliseconds = chain.microseconds(moment) // 1_000
-        low, high = self.chance.getrandbits(62), self.chance.getrandbits(12)
-        return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+        return uuid7_of(chain.microseconds(moment) // 1_000, self.chance.getrandbits(80))
