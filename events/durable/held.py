@@ -174,8 +174,7 @@ def skip(
 
     That is recorded in the tenant's log. Raises Refused (not_found, invalid, conflict).
     """
-    if not reason.strip() or len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise Refused(f"A reason has 1 to {REASON_LENGTH} printable characters.", field="reason")
+    check_reason(reason)
     parked = _parked(tenant, subscription, stream_id).first()
     if parked is None:
         raise _nothing_parked(tenant, subscription, stream_id)
@@ -233,3 +232,9 @@ def _parked(tenant: str, subscription: str, stream_id: str) -> "QuerySet[HeldStr
 
 def _nothing_parked(tenant: str, subscription: str, stream_id: str) -> Refused:
     return Refused(f"{subscription} has nothing parked of {stream_id} in {tenant}.", "not_found")
+
+
+def check_reason(reason: str) -> None:
+    """Of whoever intervenes. Raises Refused."""
+    if not reason.strip() or len(reason) > REASON_LENGTH or not reason.isprintable():
+        raise Refused(f"A reason has 1 to {REASON_LENGTH} printable characters.", field="reason")

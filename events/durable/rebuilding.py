@@ -8,24 +8,24 @@ A projection's handler knows no generations: its rows are deleted and written ag
 transaction. Readers see the old rows until it commits; on SQLite, commands wait for it.
 """
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 from django.db import connections, models, transaction
 
 from events import registry
 from events.bus import Subscription
 from events.durable import held, lease, registration
 from events.durable.catching_up import holder
+from events.durable.differing import Difference, differences, of_generation
 from events.durable.lease import Lease
+from events.durable.renewing import renewing
 from events.durable.rows import Rows
 from events.durable.status import BUILD_SUFFIX
 from events.facts import Fact
@@ -33,13 +33,12 @@ from events.log import cursor, read
 from events.log.cursor import LogDamaged, Position
 from events.log.read import Told
 from events.models import Event, HeldStream, SubscriptionCheckpoint
-from events.readmodels import Kept, ReadModel
+from events.readmodels import ReadModel
 
 PAGE = 5_000
 LEASE_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0
 CLEARED_AT_ONCE = 5_000
-SHOWN = 60  # characters of a value in a message
 
 Progress = Callable[[int], object]
 
@@ -60,35 +59,6 @@ class Rebuilt:
     seq: int
     rows: int
     held: int
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A row that is not as the log tells it; None where there is none, or should be none."""
-
-    table: str
-    tenant: str
-    key: tuple[Any, ...]
-    standing: dict[str, Any] | None
-    told: dict[str, Any] | None
-
-    def __str__(self) -> str:
-        name = f"{self.tenant}: {self.table} {' '.join(map(str, self.key))}"
-        if self.standing is None:
-            return f"{name} has no row."
-        if self.told is None:
-            return f"{name} has a row that the log does not tell of."
-        words = ", ".join(
-            f"{column} is {_short(value)} instead of {_short(self.told[column])}"
-            for column, value in self.standing.items()
-            if value != self.told[column]
-        )
-        return f"{name}: {words}."
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def _nobody(events: int) -> None:
@@ -127,7 +97,9 @@ def check(
         build.fold_to(now.position.seq if now else 0, progress)
         with _live(subscription, tenant, LEASE_SECONDS) as live:
             build.fold_to(live.position.seq, progress)
-            found = list(_differences(subscription.read_model, build, live.generation))
+            found = list(
+                differences(subscription.read_model, tenant, live.generation, build.generation)
+            )
         told = build.rows_told()
         _clear(subscription.read_model, tenant, keep=live.generation)
         return Rebuilt(build.position.seq, build.position.seq, told, len(build.held)), found
@@ -191,24 +163,13 @@ def _live(subscription: Subscription, tenant: str, lease_seconds: float) -> Iter
         taken.release()
 
 
-@contextmanager
-def _kept(name: str, lease_seconds: float) -> Iterator[None]:
-    """The leases of a rebuild of this name stay alive while the body runs, however long a statement
-    takes; and no others that this process has: a worker's are to end soon when it is killed."""
-    over = threading.Event()
-
-    def keep() -> None:
-        while not over.wait(lease_seconds / 4):
-            lease.keep(holder(), lease_seconds, names=(name, name + BUILD_SUFFIX))
-        connections.close_all()
-
-    keeper = threading.Thread(target=keep, name="keeps the leases", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        over.set()
-        keeper.join()
+def _kept(name: str, lease_seconds: float) -> AbstractContextManager[None]:
+    """The leases of a rebuild of this name stay alive meanwhile; and no others that this process
+    has: a worker's are to end soon when it is killed."""
+    names = (name, name + BUILD_SUFFIX)
+    return renewing(
+        lambda: lease.keep(holder(), lease_seconds, names=names), every_seconds=lease_seconds / 4
+    )
 
 
 class _Build:
@@ -255,7 +216,7 @@ class _Build:
 
     def rows_told(self) -> int:
         return sum(
-            _of(model, self.tenant, self.generation).count()
+            of_generation(model, self.tenant, self.generation).count()
             for model in self._read_model.tables.values()
         )
 
@@ -315,55 +276,6 @@ def _clear(read_model: ReadModel, tenant: str, *, keep: int) -> None:
             manager.filter(tenant=tenant, pk__in=keys).delete()
     if read_model.keeping:
         read_model.keeping.clear(tenant, keep=keep)
-
-
-def _of(model: type[models.Model], tenant: str, generation: int) -> "models.QuerySet[Any]":
-    return model._default_manager.filter(  # noqa: SLF001 -- documented
-        tenant=tenant, generation=generation
-    )
-
-
-def _condition(kept: Kept | None, table: type[msgspec.Struct]) -> models.Q:
-    return kept.condition(table) if kept else models.Q()
-
-
-def _differences(read_model: ReadModel, build: _Build, live: int) -> Iterator[Difference]:
-    keeping = read_model.keeping
-    kept = keeping.kept(build.tenant, live) if keeping else None
-    for table, model in read_model.tables.items():
-        standing = dict(_not_in(read_model, table, build, live, build.generation, kept))
-        told = dict(_not_in(read_model, table, build, build.generation, live, kept))
-        # What counts moves before rows go, so those that went meanwhile do not count any more.
-        now = keeping.kept(build.tenant, live) if keeping else None
-        for key in sorted({*standing, *told}, key=str):
-            if now is None or now.counts(table, key):
-                yield Difference(
-                    str(model._meta.verbose_name),
-                    build.tenant,
-                    key,
-                    standing.get(key),
-                    told.get(key),
-                )
-
-
-def _not_in(
-    read_model: ReadModel,
-    table: type[msgspec.Struct],
-    build: _Build,
-    one: int,
-    other: int,
-    kept: Kept | None,
-) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """The rows of one generation that the other has not, or not so; of those that count."""
-    model = read_model.tables[table]
-    names = table.__struct_fields__
-    size = len(read_model.key_fields(table))
-    counts = _condition(kept, table)
-    rows = _of(model, build.tenant, one).filter(counts).values_list(*names)
-    others = _of(model, build.tenant, other).filter(counts).values_list(*names)
-    for row in rows.difference(others):
-        values = [bytes(each) if isinstance(each, memoryview) else each for each in row]
-        yield tuple(values[:size]), dict(zip(names[size:], values[size:], strict=True))
 
 
 class _Rewriting:

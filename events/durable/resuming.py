@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from events.durable.held import REASON_LENGTH
+from events.durable.held import check_reason
 from events.log.cursor import BEGINNING, Position
 from events.log.proposal import Context
 from events.models import Event, HeldStream, SubscriptionCheckpoint
@@ -34,8 +34,7 @@ def let_go(tenant: str, subscription: str, seq: int, *, reason: str, by: Context
 
     That is recorded in the tenant's log. Raises Refused (not_found, invalid, conflict).
     """
-    if not reason.strip() or len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise Refused(f"A reason has 1 to {REASON_LENGTH} printable characters.", field="reason")
+    check_reason(reason)
     row = SubscriptionCheckpoint.objects.filter(tenant=tenant, subscription=subscription).first()
     if row is None:
         raise Refused(f"{tenant} has no subscription {subscription}.", "not_found")

@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from events.bus import Subscription, event_bus
-from events.durable.held import REASON_LENGTH
+from events.durable.held import check_reason
 from events.log import read
 from events.models import Rebuild, SubscriptionCheckpoint
 from events.tenants import Refused
@@ -18,8 +18,7 @@ def ask(tenant: str, projection: str, *, by: str, reason: str) -> Rebuild:
     Raises Refused: not_found where there is nothing of this name to rebuild, conflict while one is
     open, invalid for a reason that is none.
     """
-    if not reason.strip() or len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise Refused(f"A reason has 1 to {REASON_LENGTH} printable characters.", field="reason")
+    check_reason(reason)
     head = read.head(tenant)
     subscription = event_bus.subscriptions.get(projection)
     if head is None or subscription is None or not can_be_rebuilt(subscription):

@@ -6,21 +6,21 @@ deleted first. After a few tries that nobody ended it is given up, since it may 
 """
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection, connections
+from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
 from events.bus import Subscription, event_bus
 from events.durable import rebuilding
-from events.durable.errors import DATABASE_ERRORS, is_away, words
+from events.durable.errors import is_away, words
 from events.durable.rebuilding import BuiltElsewhere, CannotRebuild, Rebuilt
+from events.durable.renewing import renewing
 from events.log import cursor
 from events.log.cursor import LogDamaged
 from events.models import Rebuild
@@ -126,26 +126,12 @@ class Turn:
             leased_until=Now() + timedelta(seconds=LEASE_SECONDS),
         )
 
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """The lease stays ours while the body runs, however long a statement takes."""
-        over = threading.Event()
-
-        def keep() -> None:
-            while not over.wait(LEASE_SECONDS / 4):
-                try:
-                    self._mine().update(leased_until=Now() + timedelta(seconds=LEASE_SECONDS))
-                except DATABASE_ERRORS:
-                    connection.close()  # whoever needs the database more will say so
-            connections.close_all()
-
-        keeper = threading.Thread(target=keep, name="keeps a rebuild", daemon=True)
-        keeper.start()
-        try:
-            yield
-        finally:
-            over.set()
-            keeper.join()
+    def _kept(self) -> AbstractContextManager[None]:
+        """The lease stays ours meanwhile."""
+        ahead = timedelta(seconds=LEASE_SECONDS)
+        return renewing(
+            lambda: self._mine().update(leased_until=Now() + ahead), every_seconds=LEASE_SECONDS / 4
+        )
 
     def _leave(self, why: str | None) -> None:
         """To the next who looks; it was no try."""

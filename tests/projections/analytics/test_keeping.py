@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from events import duties
 from events.bus import event_bus
-from events.durable import rebuilding
+from events.durable import differing, rebuilding
 from events.durable.catching_up import catch_up
 from events.tenant_settings import change_settings
 from projections import retention
@@ -252,14 +252,14 @@ class TestOfARealLog:
         later: Callable[[float], None],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        compare = rebuilding._not_in
+        compare = differing._only_in
 
         def meanwhile(*given: object) -> object:
             retention.sweep()
             return compare(*given)  # type: ignore[arg-type]
 
         later(30)
-        monkeypatch.setattr(rebuilding, "_not_in", meanwhile)
+        monkeypatch.setattr(differing, "_only_in", meanwhile)
 
         assert list(rebuilding.check(ANALYTICS, followed)[1]) == []
         assert buckets(followed, "minute") == []
