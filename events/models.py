@@ -51,6 +51,25 @@ class Tenant(models.Model):
 
     class Meta:
         ordering = ("slug",)
+        constraints: ClassVar = [
+            # Longer ranges of statistics are put together of longer buckets and shorter ones.
+            models.CheckConstraint(
+                name="events_tenant_hours_outlive_minutes",
+                condition=models.Q(hour_statistics_days=None)
+                | models.Q(
+                    minute_statistics_days__isnull=False,
+                    minute_statistics_days__lte=models.F("hour_statistics_days"),
+                ),
+            ),
+            models.CheckConstraint(
+                name="events_tenant_days_outlive_hours",
+                condition=models.Q(day_statistics_days=None)
+                | models.Q(
+                    hour_statistics_days__isnull=False,
+                    hour_statistics_days__lte=models.F("day_statistics_days"),
+                ),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.slug

@@ -58,8 +58,10 @@ def change_settings(tenant: str, *, by: Context, **wanted: Unpack[Settings]) -> 
 
 
 def _record(standing: Tenant, changed: Mapping[str, JSON], by: Context) -> None:
+    # For how long statistics are kept is one thing, since one of it bounds the other.
+    looked_at = {*changed, *(STATISTICS if changed.keys() & set(STATISTICS) else ())}
     as_it_was = Tenant.objects.filter(
-        slug=standing.slug, **{setting: getattr(standing, setting) for setting in changed}
+        slug=standing.slug, **{setting: getattr(standing, setting) for setting in looked_at}
     )
 
     def write() -> None:

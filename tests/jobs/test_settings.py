@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.management.base import CommandError
+from django.db import IntegrityError
 
 from events import tenant_settings, tenants
 from events.models import Event, Tenant
@@ -137,3 +138,39 @@ def test_statistics_by_longer_buckets_are_kept_at_least_as_long(acme: str) -> No
 
     tenant_settings.change_settings(acme, hour_statistics_days=30, by=ALICE)
     assert told(acme) == [{"minute_statistics_days": 30}, {"hour_statistics_days": 30}]
+
+
+def test_two_who_change_for_how_long_statistics_are_kept_do_not_pass_each_other(
+    acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either would be allowed alone."""
+    kept = {"minute_statistics_days": 7, "hour_statistics_days": 30}
+    tenant_settings.change_settings(acme, **kept, by=ALICE)  # type: ignore[arg-type]
+    check = tenant_settings._check_order
+
+    def meanwhile(days: Any) -> None:
+        check(days)
+        monkeypatch.undo()
+        tenant_settings.change_settings(acme, minute_statistics_days=30, by=ALICE)
+
+    monkeypatch.setattr(tenant_settings, "_check_order", meanwhile)
+    with pytest.raises(Refused, match="changed by somebody else") as refused:
+        tenant_settings.change_settings(acme, hour_statistics_days=10, by=ALICE)
+
+    assert refused.value.code == "conflict"
+    assert Tenant.objects.get(slug=acme).hour_statistics_days == 30
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"hour_statistics_days": 30},
+        {"minute_statistics_days": 31, "hour_statistics_days": 30},
+        {"minute_statistics_days": 7, "hour_statistics_days": 31, "day_statistics_days": 30},
+    ],
+)
+def test_the_database_itself_keeps_no_longer_bucket_for_less_time(
+    acme: str, kept: dict[str, int]
+) -> None:
+    with pytest.raises(IntegrityError):
+        Tenant.objects.filter(slug=acme).update(**kept)
