@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from events.durable import registration
 from tests.browser.browsing import NARROW, Visits, too_wide
 from tests.pages.conftest import PASSWORD, World
 
@@ -77,3 +78,16 @@ def test_what_is_live_changes_before_ones_eyes_until_it_is_stopped(
     page.keyboard.press("l")
 
     expect(page.get_by_text("agent-2").first).to_be_visible()
+
+
+def test_a_page_that_refused_a_form_is_not_asked_for_again(visit: Visits, world: World) -> None:
+    """Nor does it say that the person has been signed out."""
+    registration.begin("tasks", world.acme)
+    page = visit(world.alice, world.page("integrations/subscriptions/tasks/"))
+    page.locator("form[action$='/rebuild/']").evaluate(
+        "form => { form.noValidate = true; form.requestSubmit(); }"
+    )
+    expect(page.get_by_text("Nothing was recorded.")).to_be_visible()
+
+    expect(page.locator("#live")).to_be_hidden()
+    assert page.url.endswith("/rebuild/")
