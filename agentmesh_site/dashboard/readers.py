@@ -23,7 +23,7 @@ class Readers:
 
     @property
     def has_worker(self) -> bool:
-        return self.worker_seconds is not None and self.worker_seconds <= heartbeat.MISSED_SECONDS
+        return heartbeat.is_alive(self.worker_seconds)
 
     @property
     def worst(self) -> State | None:

@@ -28,7 +28,7 @@ def overview(request: HttpRequest, principal: Principal) -> HttpResponse:
     context: dict[str, Any] = {
         "title": "Integrations",
         "unseen_seconds": unseen,
-        "is_alive": unseen is not None and unseen <= heartbeat.MISSED_SECONDS,
+        "is_alive": heartbeat.is_alive(unseen),
         **_summary(standings(tenant)),
         "relay": standing(tenant),
         "has_tokens": Token.objects.filter(tenant=tenant, revoked_at=None).exists(),

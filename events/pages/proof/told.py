@@ -40,7 +40,7 @@ def of(row: Verification) -> Told:
     return Told(
         row=row,
         bad_event=_event_at(row.tenant_id, row.bad_seq) if row.bad_seq else None,
-        nobody_works=is_open and heartbeat.is_missed(),
+        nobody_works=is_open and not heartbeat.is_alive(heartbeat.age_seconds()),
     )
 
 
