@@ -27,7 +27,7 @@ READY_MADE = (
     ReadyMade(
         "Privileged actions",
         "type:Member*,Token*,SettingsChanged,AlertRule*,LogExported,PayloadErased,EventSkipped,"
-        "MassLossConfirmed,AgentTerminatedEvent,TenantViewedBySuperuser",
+        "SubscriptionResumed,MassLossConfirmed,AgentTerminatedEvent,TenantViewedBySuperuser",
         "who changed access, settings or rules; copies, erasures, terminations",
     ),
     ReadyMade(
@@ -54,8 +54,8 @@ KINDS = (
     ("Access", "People and access"),
     ("TenantViewed", "People and access"),
     ("Alert", "Alerts"),
-    ("Webhook", "Integrations"),
-    ("Endpoint", "Integrations"),
+    ("EventSkipped", "Integrations"),
+    ("SubscriptionResumed", "Integrations"),
 )
 OTHER = "Settings and the log"
 
