@@ -1,6 +1,6 @@
 """How far each reader of the log is, what it could not go on with, and what a person does then."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,9 +146,7 @@ def retry(request: HttpRequest, principal: Principal, name: str) -> HttpResponse
         held.retry(principal.tenant, state.name, stream)
         return f"{stream} is tried again."
 
-    if done(request, form, act):
-        return redirect("admin:subscription", principal.tenant, state.name)
-    return _page(request, principal, found(principal, name), status=400)
+    return _ended(request, principal, state.name, form, act)
 
 
 @require_POST
@@ -164,9 +162,7 @@ def skip(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
         held.skip(principal.tenant, state.name, values["stream"], reason=values["reason"], by=by)
         return f"{values['stream']} goes on after that event. The log keeps that it was skipped."
 
-    if done(request, form, act):
-        return redirect("admin:subscription", principal.tenant, state.name)
-    return _page(request, principal, found(principal, name), {"skipping": form}, status=400)
+    return _ended(request, principal, state.name, form, act, "skipping")
 
 
 @require_POST
@@ -183,9 +179,7 @@ def resume(request: HttpRequest, principal: Principal, name: str) -> HttpRespons
         resuming.let_go(principal.tenant, state.name, seq, reason=values["reason"], by=by)
         return f"{state.name} goes on after event {seq:,}."
 
-    if done(request, form, act):
-        return redirect("admin:subscription", principal.tenant, state.name)
-    return _page(request, principal, found(principal, name), {"resuming": form}, status=400)
+    return _ended(request, principal, state.name, form, act, "resuming")
 
 
 @require_POST
@@ -200,9 +194,7 @@ def rebuild(request: HttpRequest, principal: Principal, name: str) -> HttpRespon
         asking.ask(principal.tenant, state.name, by=principal.actor, reason=reason)
         return f"{state.name} is rebuilt by the worker. Nothing has to stay open for that."
 
-    if done(request, form, act):
-        return redirect("admin:subscription", principal.tenant, state.name)
-    return _page(request, principal, found(principal, name), {"rebuilding": form}, status=400)
+    return _ended(request, principal, state.name, form, act, "rebuilding")
 
 
 def standings(tenant: str) -> Sequence[Standing]:
@@ -226,6 +218,22 @@ def _changing(request: HttpRequest, principal: Principal, name: str, right: Righ
     state = found(principal, name)
     require(request, principal, right)
     return state
+
+
+def _ended(
+    request: HttpRequest,
+    principal: Principal,
+    name: str,
+    form: forms.Form,
+    act: Callable[[], str],
+    purpose: str = "",
+) -> HttpResponse:
+    """Back on the subscription's page: by a redirect when it was done, else with the form as it was
+    typed, by what it is for."""
+    if done(request, form, act):
+        return redirect("admin:subscription", principal.tenant, name)
+    sent = {purpose: form} if purpose else {}
+    return _page(request, principal, found(principal, name), sent, status=400)
 
 
 def _page(
