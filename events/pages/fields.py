@@ -7,6 +7,10 @@ from typing import Any, NoReturn
 from django import forms
 from django.core.exceptions import ValidationError
 
+from events.patterns import BadPattern, Pattern
+
+LONGEST_PATTERN = 1_000  # characters
+
 
 class MomentField(forms.DateTimeField):
     """A moment, read in the zone that the person reads in unless it names its offset."""
@@ -101,3 +105,28 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object.")
     return found
+
+
+class PatternField(forms.CharField):
+    """Alternatives between commas, a * only at the end of one."""
+
+    def __init__(
+        self, *, label: str, help_text: str = "", attrs: dict[str, str] | None = None
+    ) -> None:
+        widget = forms.TextInput({"autocomplete": "off", "spellcheck": "false", **(attrs or {})})
+        super().__init__(
+            label=label,
+            help_text=help_text,
+            widget=widget,
+            required=False,
+            max_length=LONGEST_PATTERN,
+        )
+
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        try:
+            if text:
+                Pattern.of(text)
+        except BadPattern as error:
+            raise ValidationError(f"It {error}") from None
+        return text

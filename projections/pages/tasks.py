@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from events.access import Principal
 from events.pages import parameters
-from events.pages.fields import MomentField
+from events.pages.fields import MomentField, PatternField
 from events.pages.frame import render_page, tenant_page
-from events.patterns import BadPattern, Pattern
+from events.patterns import Pattern
 from projections.tasks import queries
 from projections.tasks.queries import TaskFound, Wanted
 from projections.tasks.rows import STATUSES
@@ -31,20 +30,9 @@ class TaskFilters(forms.Form):
     status = forms.ChoiceField(
         required=False, choices=[("", "any"), *((each, each) for each in STATUSES)]
     )
-    agent = forms.CharField(
-        required=False,
-        max_length=parameters.MAX_TEXT,
-        widget=forms.TextInput({"autocomplete": "off", "placeholder": "its id"}),
-    )
+    agent = PatternField(label="Agent", attrs={"placeholder": "its id"})
     since = MomentField(required=False, label="Assigned since")
     until = MomentField(required=False, label="Assigned before")
-
-    def clean_agent(self) -> Pattern | None:
-        text = self.cleaned_data["agent"]
-        try:
-            return Pattern.of(text) if text else None
-        except BadPattern as error:
-            raise ValidationError(str(error)) from None
 
     @property
     def wanted(self) -> Wanted:
@@ -53,7 +41,7 @@ class TaskFilters(forms.Form):
         return Wanted(
             task=Pattern((), (beginning,)) if beginning else None,
             statuses=(values["status"],) if values["status"] else None,
-            agent=values["agent"],
+            agent=Pattern.of(values["agent"]) if values["agent"] else None,
             since=values["since"],
             until=values["until"],
         )

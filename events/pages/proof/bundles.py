@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_http_methods
@@ -18,10 +17,10 @@ from events.log.verify import Damaged
 from events.moments import parse_rfc3339, rfc3339
 from events.origin import context_of
 from events.pages import parameters
-from events.pages.fields import MomentField
+from events.pages.fields import MomentField, PatternField
 from events.pages.frame import render_page, require, tenant_page
 from events.pages.proof.tabs import around
-from events.patterns import BadPattern, Pattern
+from events.patterns import Pattern
 from events.ratelimits import limiter
 from events.ratelimits.scopes import Scope
 from events.signing import NoSigningKey
@@ -33,25 +32,6 @@ from events.wanted import Wanted
 LONGEST = 1_000
 MOMENTS = ("since", "until")
 PATTERNS = ("types", "agent", "actor", "correlation")
-
-
-class PatternField(forms.CharField):
-    """Alternatives between commas, a * only at the end of one."""
-
-    def __init__(self, *, label: str, help_text: str, attrs: dict[str, str] | None = None) -> None:
-        widget = forms.TextInput({"autocomplete": "off", "spellcheck": "false", **(attrs or {})})
-        super().__init__(
-            label=label, help_text=help_text, widget=widget, required=False, max_length=LONGEST
-        )
-
-    def clean(self, value: Any) -> str:
-        text: str = super().clean(value)
-        try:
-            if text:
-                Pattern.of(text)
-        except BadPattern as error:
-            raise ValidationError(f"It {error}") from None
-        return text
 
 
 class BundleForm(forms.Form):
