@@ -156,6 +156,15 @@ def test_a_token_is_revoked_by_its_name_and_with_a_reason(world: World) -> None:
     assert world.alice.get(path).status_code == 302
 
 
+def test_a_name_that_looks_like_markup_is_shown_as_it_was_given(world: World) -> None:
+    token, _ = tenants.issue_token(world.acme, "<b>ci</b>", "operator", by=SETUP)
+
+    for page in ("tokens/", f"tokens/{token.pk}/revoke/"):
+        text = text_of(world.alice.get(world.page(page)))
+        assert "&lt;b&gt;ci&lt;/b&gt;" in text
+        assert "<b>ci</b>" not in text
+
+
 def test_without_the_name_or_a_reason_nothing_is_revoked(world: World) -> None:
     token, secret = issue(world)
     lacking = [
