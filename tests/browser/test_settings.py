@@ -20,7 +20,7 @@ def test_an_admin_goes_through_the_settings(visit: Visits, world: World) -> None
     page = visit(world.alice, world.page())
 
     page.get_by_role("link", name="Settings").click()
-    page.get_by_label("Time zone").select_option("Europe/Berlin")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("The settings are changed.")).to_be_visible()
 
