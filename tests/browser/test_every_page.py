@@ -1,4 +1,4 @@
-"""Every page there is, in both themes, from a phone to a wide screen; a new one is looked at too."""
+"""Every page, in both themes, from a phone to a wide screen; a new one is looked at too."""
 
 from collections.abc import Callable
 
